@@ -1,0 +1,231 @@
+"""The reader: from Kafka into the inbox and the folds; a batch, one transaction, then the offset.
+
+FastStream's own defaults lose messages; everything that must be set is set here and nowhere else:
+earliest offsets, a group, no acknowledgement before the transaction committed, no replies, and a parser that
+survives headers which are not UTF-8 (its own dies on them and the batch is lost).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
+from uuid import uuid5
+
+from aiokafka import ConsumerRecord
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage, Topic
+
+from libs.common import inbox
+from libs.common.clock import utc_now
+from libs.common.database import Database, is_outage
+from libs.common.envelope import Envelope
+from libs.common.errors import PermanentFailure, TemporaryFailure
+from libs.common.events import EVENTS
+from libs.common.events.event import NAMESPACE
+from libs.common.jobs import Alarm, brief
+from libs.common.router import EventRouter, Heard
+from libs.common.settings import CommonSettings
+from libs.common.telemetry import CONSUMER_LAG, EVENTS_READ
+
+log = logging.getLogger("relance.consumer")
+
+Record: TypeAlias = ConsumerRecord
+
+LARGEST_BATCH = 500
+OUTAGE_REST_SECONDS = 0.5
+INBOX_BELL = "inbox"
+
+
+class Consumer:
+    """Reads every topic that the router listens to, as the group of the service."""
+
+    def __init__(
+        self, router: EventRouter, database: Database, settings: CommonSettings, alarm: Alarm
+    ) -> None:
+        self._router = router
+        self._database = database
+        self._settings = settings
+        self._alarm = alarm
+        self._warned_types: set[str] = set()
+        self._progress_at = time.monotonic()
+        self._is_storing = False
+        self.broker = KafkaBroker(
+            settings.kafka_bootstrap_servers,
+            client_id=f"relance-{router.service}",
+            allow_auto_create_topics=False,
+            graceful_timeout=settings.shutdown_seconds,
+            logger=None,
+        )
+        prefix = settings.kafka_topic_prefix
+        self._subscriber = self.broker.subscriber(
+            *(Topic(prefix + topic, declare=False) for topic in router.topics()),
+            group_id=prefix + router.service,
+            batch=True,
+            max_records=LARGEST_BATCH,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            no_reply=True,
+            session_timeout_ms=int(settings.kafka_session_seconds * 1000),
+            heartbeat_interval_ms=min(3000, int(settings.kafka_session_seconds * 1000 / 10)),
+            parser=_parse,
+            decoder=_leave_raw,
+        )
+        self._subscriber(self._store)
+
+    async def start(self) -> None:
+        """Raises KafkaError while no broker answers."""
+        await self.broker.start()
+        self._progress_at = time.monotonic()
+
+    async def stop(self) -> None:
+        await self.broker.stop()
+
+    async def _store(self, message: KafkaMessage) -> None:
+        records: Sequence[Record] = message.raw_message  # a batch's is a tuple
+        self._is_storing = True
+        try:
+            await self._store_or_wait(records)
+        finally:
+            self._is_storing = False
+            self._progress_at = time.monotonic()
+
+    async def _store_or_wait(self, records: Sequence[Record]) -> None:
+        """Outages are waited out here: a raised error would make FastStream re-read without pause."""
+        while True:
+            try:
+                await self._store_bisecting([self._read(record) for record in records])
+            except Exception as error:
+                log.warning("cannot store what was read, will try again: %s", brief(error))
+                if self._alarm.is_stopping:
+                    raise
+                await asyncio.sleep(OUTAGE_REST_SECONDS)
+            else:
+                return
+
+    async def _store_bisecting(self, arrivals: Sequence[inbox.Arrival]) -> None:
+        """One transaction; when it fails for what it holds, halves, down to the one that is set aside."""
+        try:
+            await self._store_batch(arrivals)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if len(arrivals) > 1:
+                half = len(arrivals) // 2
+                await self._store_bisecting(arrivals[:half])
+                await self._store_bisecting(arrivals[half:])
+            else:
+                await self._set_aside(arrivals[0], error)
+
+    async def _store_batch(self, arrivals: Sequence[inbox.Arrival]) -> None:
+        wanted = [a for a in arrivals if a.cause or a.envelope.type in self._router.handlers]
+        async with self._database.begin() as uow:
+            if wanted:
+                await inbox.add(uow.session, wanted)
+            for event_type, fold in self._router.folds.items():
+                heard = [a for a in arrivals if not a.cause and a.envelope.type == event_type]
+                if heard:
+                    await fold([Heard(a.envelope.event(), a.envelope) for a in heard], uow.session)
+        for arrival in arrivals:
+            self._count(arrival)
+        if wanted:
+            self._alarm.ring(INBOX_BELL)
+
+    async def _set_aside(self, arrival: inbox.Arrival, error: Exception) -> None:
+        log.error("set aside %s of %s: %s", arrival.envelope.event_id, _place(arrival), brief(error))
+        async with self._database.begin() as uow:
+            await inbox.add(
+                uow.session,
+                [dataclasses.replace(arrival, envelope=_storable(arrival.envelope), cause=brief(error))],
+            )
+
+    def _count(self, arrival: inbox.Arrival) -> None:
+        kind = arrival.envelope.type
+        outcome = "unreadable" if arrival.cause else "heard" if kind in self._router.heard else "not_ours"
+        EVENTS_READ.labels(self._router.service, arrival.topic, outcome).inc()
+        if not arrival.cause and kind not in EVENTS and kind not in self._warned_types:
+            self._warned_types.add(kind)
+            log.warning("unknown event type %r on %s: ignored here, kept in Kafka", kind, arrival.topic)
+
+    def _read(self, record: Record) -> inbox.Arrival:
+        try:
+            envelope = Envelope.read(record.key, record.value, record.headers)
+            cause = None
+        except (PermanentFailure, ValueError) as error:
+            envelope, cause = _unreadable(record), brief(error)
+            place = f"{record.topic}/{record.partition}@{record.offset}"
+            log.error("a message on %s does not parse, set aside: %s", place, cause)  # noqa: TRY400
+        topic = record.topic.removeprefix(self._settings.kafka_topic_prefix)
+        return inbox.Arrival(topic, record.partition, record.offset, envelope, cause)
+
+    async def watch(self) -> int:
+        """Raises StalledError when there is lag and nothing was read for `watchdog_seconds`."""
+        consumer = getattr(self._subscriber, "consumer", None)
+        if consumer is None or self._is_storing:
+            return 0
+        partitions = consumer.assignment()
+        try:
+            async with asyncio.timeout(self._settings.kafka_timeout_seconds):
+                ends = await consumer.end_offsets(partitions) if partitions else {}
+                lag = sum([end - await consumer.position(tp) for tp, end in ends.items()])
+        except Exception as error:
+            raise TemporaryFailure(f"cannot tell the consumer's lag: {brief(error)}") from error
+        CONSUMER_LAG.labels(self._router.service).set(lag)
+        still_seconds = time.monotonic() - self._progress_at
+        if lag == 0:
+            self._progress_at = time.monotonic()
+        elif still_seconds > self._settings.watchdog_seconds:
+            raise StalledError(f"{lag} messages wait and none was read for {still_seconds:.0f} s")
+        return 0
+
+
+class StalledError(Exception):
+    """The consumer stands still although there is something to read; only a new process helps."""
+
+
+async def _parse(records: tuple[Record, ...], parse: Callable[[tuple[Record, ...]], Awaitable[Any]]) -> Any:
+    message = await parse(tuple(dataclasses.replace(record, headers=()) for record in records))
+    message.raw_message = records
+    return message
+
+
+async def _leave_raw(message: Any) -> Any:
+    return message.raw_message
+
+
+def _unreadable(record: Record) -> Envelope:
+    """Something storable for a message that is not an event: its bytes, under an id made of its place."""
+    place = f"{record.topic}/{record.partition}@{record.offset}"
+    key = _printable((record.key or b"").decode(errors="backslashreplace"))
+    return Envelope(
+        event_id=uuid5(NAMESPACE, f"unreadable|{place}"),
+        type="unreadable",
+        source=place,
+        key=key or place,
+        time=utc_now(),
+        data=record.value or b"",
+    )
+
+
+def _storable(envelope: Envelope) -> Envelope:
+    """The same bytes under the same id, without whatever the database may have refused."""
+    return dataclasses.replace(
+        envelope,
+        type=_printable(envelope.type),
+        source=_printable(envelope.source),
+        key=_printable(envelope.key),
+        time=utc_now(),
+        revision=None,
+        traceparent=None,
+    )
+
+
+def _printable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
+
+
+def _place(arrival: inbox.Arrival) -> str:
+    return f"{arrival.topic}/{arrival.partition}@{arrival.offset}"

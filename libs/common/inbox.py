@@ -1,0 +1,181 @@
+"""The inbox: what was read from Kafka, worked one event, one unit of work, once, in order per key.
+
+`pending` rows are worked oldest first of each key, once due; `dead` rows were set aside and block nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.common.envelope import Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A message as it was read: parsed, or with the cause why not."""
+
+    topic: str
+    partition: int
+    offset: int
+    envelope: Envelope
+    cause: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A claimed row of the inbox."""
+
+    seq: int
+    attempts: int
+    envelope: Envelope
+
+
+_ADD = text("""
+    insert into inbox (event_id, type, source, key, topic, partition, "offset", data, revision, occurred_at,
+                       traceparent, causation_id, status, cause)
+    select event_id, type, source, key, topic, partition, "offset", data, revision, occurred_at, traceparent,
+           causation_id, case when cause is null then 'pending' else 'dead' end, cause
+    from unnest(
+        cast(:event_ids as uuid[]), cast(:types as text[]), cast(:sources as text[]), cast(:keys as text[]),
+        cast(:topics as text[]), cast(:partitions as int[]), cast(:offsets as bigint[]),
+        cast(:data as bytea[]), cast(:revisions as bigint[]), cast(:occurred_at as timestamptz[]),
+        cast(:traceparents as text[]), cast(:causation_ids as uuid[]), cast(:causes as text[])
+    ) with ordinality as a (event_id, type, source, key, topic, partition, "offset", data, revision,
+                            occurred_at, traceparent, causation_id, cause, position)
+    order by position
+    on conflict (event_id) do nothing
+""")
+
+
+async def add(session: AsyncSession, arrivals: Sequence[Arrival]) -> None:
+    """Store a batch in one statement; what is already there (the same event id) is left as it was."""
+    envelopes = [arrival.envelope for arrival in arrivals]
+    await session.execute(
+        _ADD,
+        {
+            "event_ids": [e.event_id for e in envelopes],
+            "types": [e.type for e in envelopes],
+            "sources": [e.source for e in envelopes],
+            "keys": [e.key for e in envelopes],
+            "topics": [a.topic for a in arrivals],
+            "partitions": [a.partition for a in arrivals],
+            "offsets": [a.offset for a in arrivals],
+            "data": [e.data for e in envelopes],
+            "revisions": [e.revision for e in envelopes],
+            "occurred_at": [e.time for e in envelopes],
+            "traceparents": [e.traceparent for e in envelopes],
+            "causation_ids": [e.causation_id for e in envelopes],
+            "causes": [a.cause for a in arrivals],
+        },
+    )
+
+
+_COLUMNS = (
+    "seq, attempts, event_id, type, source, key, data, revision, occurred_at, traceparent, causation_id"
+)
+
+# A younger row of a key is never claimed while an older one is pending, whoever holds that one.
+_CLAIM = text(f"""
+    select {_COLUMNS} from inbox i
+    where status = 'pending' and due_at <= now() and not exists (
+        select from inbox older where older.status = 'pending' and older.key = i.key and older.seq < i.seq)
+    order by seq limit :limit for update skip locked
+""")  # noqa: S608
+
+_CLAIM_ONE = text(f"""
+    select {_COLUMNS} from inbox where seq = :seq and status = 'pending' for update skip locked
+""")  # noqa: S608
+
+_MARK_DONE = text("""
+    update inbox set status = 'done', done_at = now() where seq = any(cast(:seqs as bigint[]))
+""")
+
+_POSTPONE = text("""
+    update inbox set attempts = attempts + :counted, due_at = now() + make_interval(secs => :wait_seconds),
+           cause = :cause
+    where seq = :seq and status = 'pending'
+""")
+
+_MARK_DEAD = text("""
+    update inbox set status = 'dead', attempts = attempts + 1, cause = :cause, done_at = now()
+    where seq = :seq and status = 'pending'
+""")
+
+_MARK_PENDING = text("""
+    update inbox set status = 'pending', due_at = now(), done_at = null
+    where status = 'dead' and (cast(:event_id as uuid) is null or event_id = :event_id)
+    returning event_id
+""")
+
+_LIST_DEAD = text("""
+    select event_id, type, key, topic, partition, "offset", attempts, cause, received_at, done_at, data
+    from inbox where status = 'dead' order by seq limit :limit
+""")
+
+_FIGURES = text("""
+    select count(*) filter (where status = 'pending') as pending,
+           count(*) filter (where status = 'dead') as dead,
+           coalesce(extract(epoch from now() - min(received_at) filter (where status = 'pending')), 0)::float8
+               as oldest_seconds,
+           (select count(*) from outbox where told_at is null) as untold
+    from inbox where status in ('pending', 'dead')
+""")
+
+
+def _waiting(row: Any) -> Waiting:
+    envelope = Envelope(
+        event_id=row.event_id,
+        type=row.type,
+        source=row.source,
+        key=row.key,
+        time=row.occurred_at,
+        data=row.data,
+        revision=row.revision,
+        traceparent=row.traceparent,
+        causation_id=row.causation_id,
+    )
+    return Waiting(seq=row.seq, attempts=row.attempts, envelope=envelope)
+
+
+async def claim_batch(session: AsyncSession, *, limit: int) -> list[Waiting]:
+    return [_waiting(row) for row in await session.execute(_CLAIM, {"limit": limit})]
+
+
+async def claim_one(session: AsyncSession, seq: int) -> Waiting | None:
+    row = (await session.execute(_CLAIM_ONE, {"seq": seq})).one_or_none()
+    return None if row is None else _waiting(row)
+
+
+async def mark_done(session: AsyncSession, seqs: Sequence[int]) -> None:
+    await session.execute(_MARK_DONE, {"seqs": list(seqs)})
+
+
+async def postpone(
+    session: AsyncSession, seq: int, *, wait_seconds: float, cause: str, is_counted: bool
+) -> None:
+    values = {"seq": seq, "wait_seconds": wait_seconds, "cause": cause, "counted": int(is_counted)}
+    await session.execute(_POSTPONE, values)
+
+
+async def mark_dead(session: AsyncSession, seq: int, *, cause: str) -> None:
+    await session.execute(_MARK_DEAD, {"seq": seq, "cause": cause})
+
+
+async def mark_pending_again(session: AsyncSession, event_id: UUID | None) -> list[UUID]:
+    """Replay one dead letter, or all of them; answers with the ids that will be worked again."""
+    return list((await session.execute(_MARK_PENDING, {"event_id": event_id})).scalars())
+
+
+async def list_dead(session: AsyncSession, *, limit: int = 100) -> list[Any]:
+    return list(await session.execute(_LIST_DEAD, {"limit": limit}))
+
+
+async def get_figures(session: AsyncSession) -> Any:
+    """Row with `pending`, `dead`, `oldest_seconds` and `untold`."""
+    return (await session.execute(_FIGURES)).one()

@@ -1,0 +1,66 @@
+"""Which fact starts which function: the wiring table of a service, checked by mypy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.common.database import Uow
+from libs.common.envelope import Envelope
+from libs.common.events import Event
+from libs.common.topics import topic_of
+
+E = TypeVar("E", bound=Event)
+
+Handler = Callable[[E, Uow], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[E]):
+    """A fact as a fold hears it, with the envelope that numbers it."""
+
+    event: E
+    envelope: Envelope
+
+
+Fold = Callable[[Sequence[Heard[E]], AsyncSession], Awaitable[None]]
+
+
+class EventRouter:
+    """`on` for what has effects (inbox, once, in order per key); `fold` for copies kept for reading."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.handlers: dict[str, Handler[Any]] = {}
+        self.folds: dict[str, Fold[Any]] = {}
+        self.heard: dict[str, type[Event]] = {}
+
+    def on(self, event: type[E]) -> Callable[[Handler[E]], Handler[E]]:
+        """Register the one handler of an event in this service: one event, one unit of work, once."""
+
+        def register(handler: Handler[E]) -> Handler[E]:
+            if event.type in self.handlers:
+                raise TypeError(f"{self.service} already has a handler for {event.type}")
+            self.handlers[event.type] = handler
+            self.heard[event.type] = event
+            return handler
+
+        return register
+
+    def fold(self, event: type[E]) -> Callable[[Fold[E]], Fold[E]]:
+        """Register the fold of an event: batches, in any order, repeated; the same result every time."""
+
+        def register(fold: Fold[E]) -> Fold[E]:
+            if event.type in self.folds:
+                raise TypeError(f"{self.service} already has a fold for {event.type}")
+            self.folds[event.type] = fold
+            self.heard[event.type] = event
+            return fold
+
+        return register
+
+    def topics(self) -> list[str]:
+        return sorted({topic_of(event.teller()) for event in self.heard.values()})

@@ -1,0 +1,48 @@
+"""Trace context (W3C `traceparent`), from the webhook to the SMTP answer; and the metrics of the frame."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from contextvars import ContextVar
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+
+current_traceparent: ContextVar[str | None] = ContextVar("current_traceparent", default=None)
+
+
+def new_traceparent() -> str:
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def child_of(traceparent: str | None) -> str:
+    """The same trace with a span of its own; a new trace where there is none, or none that parses."""
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    if match is None:
+        return new_traceparent()
+    return f"00-{match[1]}-{secrets.token_hex(8)}-01"
+
+
+def trace_id(traceparent: str | None) -> str | None:
+    match = _TRACEPARENT.fullmatch(traceparent or "")
+    return match[1] if match else None
+
+
+EVENTS_READ = Counter("relance_events_read_total", "Events read from Kafka", ["service", "topic", "outcome"])
+EVENTS_HANDLED = Counter(
+    "relance_events_handled_total", "Inbox events worked", ["service", "type", "outcome"]
+)
+EVENTS_TOLD = Counter("relance_events_told_total", "Events relayed from the outbox to Kafka", ["service"])
+HANDLING_SECONDS = Histogram(
+    "relance_inbox_batch_seconds", "Seconds to work one batch of the inbox", ["service"]
+)
+JOB_FAILURES = Counter("relance_job_failures_total", "Turns of a job that failed", ["service", "job"])
+INBOX_PENDING = Gauge("relance_inbox_pending", "Inbox events not worked yet", ["service"])
+INBOX_OLDEST_SECONDS = Gauge(
+    "relance_inbox_oldest_seconds", "Age of the oldest event not worked", ["service"]
+)
+DEAD_LETTERS = Gauge("relance_dead_letters", "Events set aside", ["service"])
+OUTBOX_PENDING = Gauge("relance_outbox_pending", "Facts not relayed yet", ["service"])
+CONSUMER_LAG = Gauge("relance_consumer_lag", "Messages not read yet", ["service"])

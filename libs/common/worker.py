@@ -1,0 +1,118 @@
+"""The inbox's worker: one event, one unit of work, once; oldest first of each key, everyone else goes on."""
+
+from __future__ import annotations
+
+import logging
+
+from libs.common import inbox
+from libs.common.database import Database, Uow, is_outage
+from libs.common.errors import PermanentFailure, TemporaryFailure
+from libs.common.events.operations import EventSetAside
+from libs.common.inbox import Waiting
+from libs.common.jobs import backoff_seconds, brief
+from libs.common.router import EventRouter
+from libs.common.settings import CommonSettings
+from libs.common.telemetry import EVENTS_HANDLED, HANDLING_SECONDS
+
+log = logging.getLogger("relance.worker")
+
+
+class Worker:
+    """Works a batch of heads of keys in one transaction; when that fails, each alone, so that one poisonous
+    event costs the others a repetition and nothing else."""
+
+    def __init__(self, router: EventRouter, database: Database, settings: CommonSettings) -> None:
+        self._router = router
+        self._database = database
+        self._settings = settings
+
+    async def work(self) -> int:
+        """One turn; answers how many events were looked at."""
+        batch: list[Waiting] = []
+        try:
+            with HANDLING_SECONDS.labels(self._router.service).time():
+                async with self._database.begin() as uow:
+                    batch.extend(await inbox.claim_batch(uow.session, limit=self._settings.inbox_batch))
+                    await self._handle(batch, uow)
+        except Exception as error:
+            if not batch:
+                raise
+            if len(batch) > 1:
+                log.info("a batch of %s is worked one by one: %s", len(batch), brief(error))
+            for waiting in batch:
+                await self._work_alone(waiting.seq)
+            return len(batch)
+        for waiting in batch:
+            EVENTS_HANDLED.labels(self._router.service, waiting.envelope.type, "done").inc()
+        return len(batch)
+
+    async def _handle(self, batch: list[Waiting], uow: Uow) -> None:
+        for waiting in batch:
+            await self._handle_one(waiting, uow.caused_by(waiting.envelope))
+        await uow.flush()
+        if batch:
+            await inbox.mark_done(uow.session, [waiting.seq for waiting in batch])
+
+    async def _handle_one(self, waiting: Waiting, uow: Uow) -> None:
+        handler = self._router.handlers.get(waiting.envelope.type)
+        if handler is None:
+            raise PermanentFailure(f"{self._router.service} has no handler for {waiting.envelope.type}")
+        await handler(waiting.envelope.event(), uow)
+
+    async def _work_alone(self, seq: int) -> None:
+        waiting: Waiting | None = None
+        try:
+            async with self._database.begin() as uow:
+                waiting = await inbox.claim_one(uow.session, seq)
+                if waiting is not None:
+                    await self._handle([waiting], uow)
+        except Exception as error:
+            if waiting is None:
+                raise
+            await self._note_failure(waiting, error)
+        else:
+            if waiting is not None:
+                EVENTS_HANDLED.labels(self._router.service, waiting.envelope.type, "done").inc()
+
+    async def _note_failure(self, waiting: Waiting, error: Exception) -> None:
+        is_counted = not is_outage(error)
+        is_last = waiting.attempts + 1 >= self._settings.retry_attempts
+        if isinstance(error, PermanentFailure) or (is_counted and is_last):
+            await self._set_aside(waiting, error)
+        else:
+            await self._postpone(waiting, error, is_counted=is_counted)
+
+    async def _postpone(self, waiting: Waiting, error: Exception, *, is_counted: bool) -> None:
+        wait_seconds = backoff_seconds(
+            waiting.attempts if is_counted else 0,
+            first=self._settings.retry_first_seconds,
+            longest=self._settings.retry_longest_seconds,
+        )
+        if isinstance(error, TemporaryFailure) and error.retry_after_seconds is not None:
+            wait_seconds = max(wait_seconds, error.retry_after_seconds)
+        log.warning("%s %s of %s postponed: %s", waiting.envelope.type, waiting.envelope.event_id,
+                    waiting.envelope.key, brief(error), exc_info=error if is_counted else None)  # fmt: skip
+        EVENTS_HANDLED.labels(self._router.service, waiting.envelope.type, "postponed").inc()
+        async with self._database.begin() as uow:
+            await inbox.postpone(
+                uow.session, waiting.seq, wait_seconds=wait_seconds, cause=brief(error), is_counted=is_counted
+            )
+
+    async def _set_aside(self, waiting: Waiting, error: Exception) -> None:
+        envelope = waiting.envelope
+        log.error("%s %s of %s set aside: %s", envelope.type, envelope.event_id, envelope.key, brief(error),
+                  exc_info=None if isinstance(error, PermanentFailure) else error)  # fmt: skip
+        EVENTS_HANDLED.labels(self._router.service, envelope.type, "dead").inc()
+        async with self._database.begin(cause=envelope) as uow:
+            await inbox.mark_dead(uow.session, waiting.seq, cause=brief(error))
+            await uow.publish(
+                EventSetAside(
+                    service=self._router.service,
+                    set_aside_event_id=envelope.event_id,
+                    set_aside_type=envelope.type,
+                    set_aside_key=envelope.key,
+                    cause=brief(error),
+                    attempts=waiting.attempts + 1,
+                    set_aside_at=uow.now,
+                )
+            )
