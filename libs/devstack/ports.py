@@ -16,9 +16,7 @@ HIGHEST_PICKED = 31_999
 EPHEMERAL_START = 32_768
 
 
-def free_port(
-    preferred: int | None = None, host: str = "127.0.0.1", *, avoid: Collection[int] = ()
-) -> int:
+def free_port(preferred: int | None = None, host: str = "127.0.0.1", *, avoid: Collection[int] = ()) -> int:
     """A TCP port nobody listens on: `preferred` when it is free, else the next free one below 32768.
 
     Without `preferred` the search starts anywhere in 20000-31999, so that processes that choose at the same

@@ -1,0 +1,1 @@
+"""The Stripe simulator, as a process, driven through the real `stripe` library."""
