@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -40,14 +41,25 @@ class Uow:
         """The same transaction, seen by the handler of another event of the batch."""
         return Uow(self.session, teller=self._teller, now=self.now, cause=cause, told=self._told)
 
-    async def publish(self, event: Event, *, traceparent: str | None = None) -> None:
+    async def publish(
+        self, event: Event, *, traceparent: str | None = None, causation_id: UUID | None = None
+    ) -> None:
         """Tell a fact: stored when the transaction ends, relayed to Kafka after its commit.
 
-        `traceparent` is for jobs that go on with a stored trace; handlers inherit their event's.
+        `traceparent` and `causation_id` are for jobs that go on with what a row stored; handlers inherit
+        both from the event that they handle.
         """
         if event.teller() not in (self._teller, "any"):
             raise PermanentFailure(f"{self._teller} may not tell {event.type}: {event.teller()} does")
-        self._told.append(outbox.Told.of(event, now=self.now, cause=self.cause, traceparent=traceparent))
+        cause = self.cause
+        self._told.append(
+            outbox.Told.of(
+                event,
+                now=self.now,
+                traceparent=traceparent or (cause.traceparent if cause else None),
+                causation_id=causation_id or (cause.event_id if cause else None),
+            )
+        )
 
     async def lock(self, key: str) -> None:
         """Hold the stream of a key (a company) until the end of the transaction.

@@ -72,7 +72,8 @@ async def _make_role(connection: AsyncConnection, service: str, settings: Common
     except DBAPIError as error:
         raise MisconfiguredError(
             f"DATABASE_URL's user may not {verb} the role {role}: grant it CREATEROLE, or name each "
-            f"service's own URL ({service.upper()}_DATABASE_URL) and run with DATABASE_SINGLE_ROLE=true ({error.orig})"
+            f"service's own URL ({service.upper()}_DATABASE_URL) and run with DATABASE_SINGLE_ROLE=true "
+            f"({error.orig})"
         ) from error
 
 

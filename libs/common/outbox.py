@@ -35,7 +35,8 @@ class Told:
     causation_id: UUID | None
 
     @classmethod
-    def of(cls, event: Event, *, now: datetime, cause: Envelope | None, traceparent: str | None) -> Told:
+    def of(cls, event: Event, *, now: datetime, traceparent: str | None, causation_id: UUID | None) -> Told:
+        """Raises PermanentFailure when the fact is too large for Kafka."""
         data = event.to_bytes()
         if len(data) > LARGEST_EVENT_BYTES:
             raise PermanentFailure(f"{event.type} for {event.key} is {len(data)} bytes: too large for Kafka")
@@ -45,8 +46,8 @@ class Told:
             key=event.key,
             data=data,
             occurred_at=now,
-            traceparent=child_of(traceparent or (cause.traceparent if cause else None)),
-            causation_id=cause.event_id if cause else None,
+            traceparent=child_of(traceparent),
+            causation_id=causation_id,
         )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.database import Uow
 from libs.common.envelope import Envelope
-from libs.common.events import Event
+from libs.common.events import TELLERS, Event
 from libs.common.topics import topic_of
 
 E = TypeVar("E", bound=Event)
@@ -63,4 +63,12 @@ class EventRouter:
         return register
 
     def topics(self) -> list[str]:
-        return sorted({topic_of(event.teller()) for event in self.heard.values()})
+        tellers = {teller for event in self.heard.values() for teller in _tellers_of(event)}
+        return sorted(topic_of(teller) for teller in tellers)
+
+
+def _tellers_of(event: type[Event]) -> tuple[str, ...]:
+    """Whose topics an event may be on: what any service may tell is on every topic but Stripe's own."""
+    if event.teller() != "any":
+        return (event.teller(),)
+    return tuple(teller for teller in TELLERS if teller != "stripe")

@@ -12,7 +12,7 @@ from libs.common.inbox import Waiting
 from libs.common.jobs import backoff_seconds, brief
 from libs.common.router import EventRouter
 from libs.common.settings import CommonSettings
-from libs.common.telemetry import EVENTS_HANDLED, HANDLING_SECONDS
+from libs.common.telemetry import EVENTS_HANDLED, HANDLING_SECONDS, current_traceparent
 
 log = logging.getLogger("relance.worker")
 
@@ -57,6 +57,7 @@ class Worker:
         handler = self._router.handlers.get(waiting.envelope.type)
         if handler is None:
             raise PermanentFailure(f"{self._router.service} has no handler for {waiting.envelope.type}")
+        current_traceparent.set(waiting.envelope.traceparent)
         await handler(waiting.envelope.event(), uow)
 
     async def _work_alone(self, seq: int) -> None:

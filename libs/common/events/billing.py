@@ -117,6 +117,8 @@ class InvoiceUnpaid(CompanyEvent):
     currency: str
     deadline_at: datetime
     stage: int
+    # Other unpaid invoices of the company whose methods are still being tried: the mail may wait for them.
+    cases_being_tried: int = 0
     customer_name: str
     customer_email: str | None = None
 

@@ -1,0 +1,28 @@
+"""Stripe: the signature on its webhooks, the shape of its objects, its API. Its words stop in this folder."""
+
+from libs.integrations.stripe.client import Charge, ChargeOutcome, Stripe
+from libs.integrations.stripe.objects import (
+    Customer,
+    Invoice,
+    PaymentMethod,
+    StripeEvent,
+    read_customer,
+    read_event,
+    read_invoice,
+)
+from libs.integrations.stripe.signature import SignatureRefused, verify_signature
+
+__all__ = [
+    "Charge",
+    "ChargeOutcome",
+    "Customer",
+    "Invoice",
+    "PaymentMethod",
+    "SignatureRefused",
+    "Stripe",
+    "StripeEvent",
+    "read_customer",
+    "read_event",
+    "read_invoice",
+    "verify_signature",
+]

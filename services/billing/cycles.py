@@ -1,0 +1,282 @@
+"""Working one cycle of a case: plan once, try method by method, tell once. Every step is resumed, not redone.
+
+No transaction is open while Stripe is asked; each note is written under the claim's fence, after the
+company's stream and the case's row are locked and read again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+
+from libs.common.clock import Clock
+from libs.common.database import Database, Uow
+from libs.common.errors import PermanentFailure, RelanceError, TemporaryFailure
+from libs.common.jobs import brief
+from libs.integrations.stripe import Charge, ChargeOutcome, Invoice, Stripe
+from libs.integrations.stripe.client import ServerFailure
+from services.billing import domain, queries
+from services.billing.cases import Scene, carry_out
+from services.billing.domain import AllTried, Attempt, AttemptState, CaseState, TryBegun, TrySettled
+from services.billing.queries.cases import CaseRow
+from services.billing.queries.stripe_copy import Debtor
+from services.billing.settings import BillingSettings
+
+log = logging.getLogger("relance.dunning")
+
+# Stripe keeps a key for at least 24 hours; older tries are looked up before they are repeated.
+KEYS_LIVE = timedelta(hours=20)
+SERVER_FAILURES_BEFORE_LOOKING = 2
+
+
+class LostClaimError(Exception):
+    """Somebody else claimed the case meanwhile: this claimant writes no more."""
+
+
+class Held:
+    """A case held by its claimant for one transaction."""
+
+    def __init__(self, uow: Uow, row: CaseRow, debtor: Debtor) -> None:
+        self.uow = uow
+        self.session = uow.session
+        self.row = row
+        self.debtor = debtor
+
+
+class Cycle:
+    """The cycle (invoice, attempt_count) that a claimed case is in."""
+
+    def __init__(
+        self, claimed: CaseRow, database: Database, stripe: Stripe, settings: BillingSettings, clock: Clock
+    ) -> None:
+        self._claimed = claimed
+        self._database = database
+        self._stripe = stripe
+        self._settings = settings
+        self._clock = clock
+        self._invoice_id = claimed.invoice_id
+        self._attempt_count = claimed.case.attempt_count
+
+    async def work(self) -> None:
+        """To the end of the cycle. Raises what Stripe's trouble raises; the case is then taken up again."""
+        if not await self._is_planned():
+            await self._plan()
+        attempts = await self._list_attempts()
+        if any(a.state is AttemptState.PLANNED for a in attempts):
+            await self._write_flag("manualAttempt")
+        for attempt in attempts:
+            is_open = attempt.state in (AttemptState.PLANNED, AttemptState.TRYING)
+            if is_open and not await self._try(attempt):
+                return
+        await self._finish()
+
+    # -- plan
+
+    async def _is_planned(self) -> bool:
+        async with self._database.begin() as uow:
+            return await queries.cases.is_planned(uow.session, self._invoice_id, self._attempt_count)
+
+    async def _list_attempts(self) -> list[Attempt]:
+        async with self._database.begin() as uow:
+            return await queries.cases.list_attempts(uow.session, self._invoice_id, self._attempt_count)
+
+    async def _plan(self) -> None:
+        """Ask Stripe for everything, then fix the list of methods in one transaction."""
+        invoice = await self._stripe.get_invoice(self._invoice_id)
+        if invoice.status != "open":
+            async with self._hold() as held:
+                await queries.cases.add_attempts(held.session, self._invoice_id, self._attempt_count, [])
+            return
+        customer = await self._stripe.get_customer(self._claimed.stripe_customer_id)
+        methods = [] if customer.is_deleted else await self._stripe.list_payment_methods(customer.id)
+        just_failed_id = await self._find_just_failed_id()
+        default_id = await self._find_default_id(invoice) or customer.default_payment_method_id
+        async with self._database.begin() as uow:
+            company_id = domain.company_of(customer)
+            await queries.stripe_copy.save_customer(uow.session, customer, company_id, uow.now)
+        async with self._hold() as held:
+            past = await queries.cases.list_past_declines(
+                held.session, [m.fingerprint for m in methods if m.fingerprint]
+            )
+            attempts = domain.plan_attempts(
+                methods,
+                just_failed_id=just_failed_id,
+                default_id=default_id,
+                past_declines=past,
+                skips_hopeless=self._settings.dunning_skips_hopeless,
+                now=held.uow.now,
+            )
+            await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
+            await queries.cases.add_attempts(held.session, self._invoice_id, self._attempt_count, attempts)
+
+    async def _find_just_failed_id(self) -> str | None:
+        try:
+            return await self._stripe.find_last_failed_method_id(self._invoice_id)
+        except PermanentFailure as error:
+            log.info(
+                "invoice %s: Stripe does not say which method failed: %s", self._invoice_id, brief(error)
+            )
+            return None
+
+    async def _find_default_id(self, invoice: Invoice) -> str | None:
+        if invoice.default_payment_method_id or not invoice.subscription_id:
+            return invoice.default_payment_method_id
+        try:
+            return await self._stripe.get_subscription_default_payment_method_id(invoice.subscription_id)
+        except PermanentFailure:
+            return None
+
+    # -- try
+
+    async def _try(self, attempt: Attempt) -> bool:
+        """One method; answers whether the next one is to be looked at."""
+        if not await self._begin(attempt):
+            return True  # nothing more is to be tried: the end of the cycle says why
+        charge = await self._charge(attempt)
+        invoice = charge.invoice or await self._stripe.get_invoice(self._invoice_id)
+        async with self._hold() as held:
+            await queries.cases.mark_settled(
+                held.session,
+                self._invoice_id,
+                self._attempt_count,
+                attempt.payment_method_id,
+                state=AttemptState(charge.outcome),
+                decline_code=charge.decline_code,
+            )
+            await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
+            step = domain.advance(held.row.case, TrySettled(charge.outcome))
+            await carry_out(held.uow, self._scene(held, invoice), step)
+            goes_on = step.case is not None and step.case.state is CaseState.ATTEMPTING
+            if not goes_on:
+                await queries.cases.release_case(held.session, held.row)
+        return goes_on
+
+    async def _begin(self, attempt: Attempt) -> bool:
+        async with self._hold() as held:
+            step = domain.advance(held.row.case, TryBegun())
+            if step.why_not and attempt.state is not AttemptState.TRYING:
+                return False
+            if step.case is not None:
+                await queries.cases.save_case(held.session, self._invoice_id, step.case)
+            await queries.cases.mark_trying(held.session, self._invoice_id, self._attempt_count, attempt)
+            return True
+
+    async def _charge(self, attempt: Attempt) -> Charge:
+        """The try's answer, by asking under its key, or by looking when asking could charge twice."""
+        if self._must_look_first(attempt):
+            found = await self._look(attempt)
+            if found is not None:
+                return found
+            attempt = await self._with_new_key(attempt)
+        key = domain.attempt_key(
+            self._invoice_id, self._attempt_count, attempt.payment_method_id, attempt.key_version
+        )
+        try:
+            return await self._stripe.pay_invoice(
+                self._invoice_id, attempt.payment_method_id, idempotency_key=key
+            )
+        except ServerFailure:
+            async with self._hold() as held:
+                await queries.cases.mark_server_failure(
+                    held.session, self._invoice_id, self._attempt_count, attempt.payment_method_id
+                )
+            raise
+
+    def _must_look_first(self, attempt: Attempt) -> bool:
+        if attempt.state is not AttemptState.TRYING:
+            return False
+        is_old = attempt.started_at is not None and self._clock() - attempt.started_at > KEYS_LIVE
+        return is_old or attempt.server_failures >= SERVER_FAILURES_BEFORE_LOOKING
+
+    async def _look(self, attempt: Attempt) -> Charge | None:
+        """What the charges say; None is the proof that nothing was charged and nothing is under way."""
+        invoice = await self._stripe.get_invoice(self._invoice_id)
+        collecting_id = await self._stripe.find_collecting_method_id(self._invoice_id)
+        if invoice.status == "paid":
+            is_ours = collecting_id == attempt.payment_method_id
+            outcome = ChargeOutcome.SUCCEEDED if is_ours else ChargeOutcome.ALREADY_PAID
+            return Charge(outcome, invoice=invoice)
+        if invoice.status != "open":
+            return Charge(ChargeOutcome.NOT_OPEN, invoice=invoice)
+        if collecting_id is not None:
+            return Charge(ChargeOutcome.PROCESSING, invoice=invoice)
+        return None
+
+    async def _with_new_key(self, attempt: Attempt) -> Attempt:
+        renewed = replace(attempt, key_version=attempt.key_version + 1, server_failures=0)
+        async with self._hold() as held:
+            await queries.cases.mark_trying(held.session, self._invoice_id, self._attempt_count, renewed)
+        return renewed
+
+    # -- finish
+
+    async def _finish(self) -> None:
+        """All tried: decided on the live invoice, told in one transaction."""
+        await self._write_flag("attemptFinished")
+        invoice = await self._stripe.get_invoice(self._invoice_id)
+        attempts = await self._list_attempts()
+        needs_customer = any(a.state is AttemptState.ACTION_REQUIRED for a in attempts)
+        async with self._hold() as held:
+            await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
+            step = domain.advance(held.row.case, AllTried(invoice.status, needs_customer))
+            await queries.cases.mark_cycle_finished(
+                held.session,
+                self._invoice_id,
+                self._attempt_count,
+                ", ".join(step.actions) or "closed before",
+            )
+            await queries.cases.release_case(held.session, held.row)
+            await carry_out(held.uow, self._scene(held, invoice), step)
+        await self._write_flag("processingFinished")
+
+    async def _write_flag(self, flag: str) -> None:
+        """Written for people who look at Stripe's dashboard; nothing here ever reads it or waits for it."""
+        try:
+            await self._stripe.write_metadata(
+                self._invoice_id,
+                {flag: "true"},
+                idempotency_key=domain.metadata_key(self._invoice_id, self._attempt_count, flag),
+            )
+        except RelanceError as error:
+            log.info("invoice %s: %s was not written: %s", self._invoice_id, flag, brief(error))
+
+    # -- the claim
+
+    @asynccontextmanager
+    async def _hold(self) -> AsyncIterator[Held]:
+        """A transaction in which the company and the case are locked and the claim still stands."""
+        async with self._database.begin() as uow:
+            debtor = await queries.stripe_copy.lock_debtor(
+                uow.session, self._claimed.stripe_customer_id, None
+            )
+            row = await queries.cases.find_case(uow.session, self._invoice_id)
+            if row is None:
+                raise TemporaryFailure(f"the case of {self._invoice_id} is not there")
+            if row.fence != self._claimed.fence:
+                raise LostClaimError("another process took the case over")
+            if row.company_id != debtor.company_id:
+                await queries.cases.mark_company(uow.session, self._invoice_id, debtor.company_id)
+            await queries.cases.hold_on(
+                uow.session, self._invoice_id, lease_seconds=self._settings.lease_seconds
+            )
+            yield Held(uow, row, debtor)
+
+    def _scene(self, held: Held, invoice: Invoice) -> Scene:
+        debtor = replace(
+            held.debtor,
+            name=invoice.customer_name or held.debtor.name
+            if held.debtor.name == held.row.stripe_customer_id
+            else held.debtor.name,
+            email=held.debtor.email or invoice.customer_email,
+        )
+        return Scene(
+            invoice=invoice,
+            debtor=debtor,
+            row=held.row,
+            causation_id=held.row.causation_id,
+            traceparent=held.row.traceparent,
+            deadline_days=self._settings.dunning_deadline_days,
+        )

@@ -1,0 +1,65 @@
+"""What billing decides: plain functions on plain values, no I/O and no clock."""
+
+from services.billing.domain.attempts import (
+    Attempt,
+    AttemptState,
+    PastDecline,
+    attempt_key,
+    is_own_key,
+    metadata_key,
+    plan_attempts,
+)
+from services.billing.domain.dunning import (
+    Action,
+    AllTried,
+    Case,
+    CaseState,
+    Failed,
+    GivenUp,
+    Paid,
+    Step,
+    TryBegun,
+    TrySettled,
+    advance,
+)
+from services.billing.domain.facts import deadline_of, invoice_paid, payment_recovered, stage_of, tried
+from services.billing.domain.translate import (
+    Change,
+    CustomerSeen,
+    InvoiceSeen,
+    SubscriptionBegun,
+    company_of,
+    translate,
+)
+
+__all__ = [
+    "Action",
+    "AllTried",
+    "Attempt",
+    "AttemptState",
+    "Case",
+    "CaseState",
+    "Change",
+    "CustomerSeen",
+    "Failed",
+    "GivenUp",
+    "InvoiceSeen",
+    "Paid",
+    "PastDecline",
+    "Step",
+    "SubscriptionBegun",
+    "TryBegun",
+    "TrySettled",
+    "advance",
+    "attempt_key",
+    "company_of",
+    "deadline_of",
+    "invoice_paid",
+    "is_own_key",
+    "metadata_key",
+    "payment_recovered",
+    "plan_attempts",
+    "stage_of",
+    "translate",
+    "tried",
+]

@@ -1,0 +1,54 @@
+"""What billing must be told."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr, field_validator
+
+from libs.common.settings import CommonSettings, Seconds, check_database_url
+
+
+class BillingSettings(CommonSettings):
+    """Names of the old `.env` where they exist: STRIPE_SK."""
+
+    billing_database_url: SecretStr | None = Field(default=None, description="the URL of billing's own role")
+    billing_port: int = Field(default=8001, description="port of billing's HTTP door")
+    stripe_api_base: str = Field(default="https://api.stripe.com", description="Stripe's API, or a simulator")
+    stripe_sk: SecretStr = Field(description="Stripe's secret key, sk_live_… or sk_test_…")
+    stripe_webhook_secrets: SecretStr = Field(description="whsec_…[,whsec_…]: both while one is being rolled")
+    stripe_webhook_tolerance_seconds: int = Field(
+        default=300, ge=1, description="how old, or early, a signature may be"
+    )
+    stripe_webhook_max_bytes: int = Field(default=262_144, ge=1024, description="the largest body accepted")
+    stripe_timeout_seconds: Seconds = Field(default=30.0, description="the longest wait for Stripe's answer")
+    stripe_requests_per_second: float = Field(default=25.0, gt=0, description="the pace asked of Stripe")
+    dunning_workers: int = Field(default=4, ge=1, description="cases worked at once")
+    dunning_deadline_days: int = Field(default=14, ge=1, description="days from the first failure to pay")
+    dunning_skips_hopeless: bool = Field(
+        default=True, description="leave out methods whose last decline was final, or that are cooling down"
+    )
+
+    @field_validator("billing_database_url")
+    @classmethod
+    def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
+        return value and check_database_url("BILLING_DATABASE_URL", value)
+
+    @field_validator("stripe_sk")
+    @classmethod
+    def _refuse_an_empty_key(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().strip():
+            raise ValueError("STRIPE_SK is empty: Stripe's secret key is needed to collect invoices")
+        return value
+
+    @field_validator("stripe_webhook_secrets")
+    @classmethod
+    def _refuse_empty_secrets(cls, value: SecretStr) -> SecretStr:
+        if not _split(value):
+            raise ValueError("STRIPE_WEBHOOK_SECRETS is empty: without it anyone could tell us anything")
+        return value
+
+    def webhook_secrets(self) -> list[str]:
+        return _split(self.stripe_webhook_secrets)
+
+
+def _split(value: SecretStr) -> list[str]:
+    return [secret.strip() for secret in value.get_secret_value().split(",") if secret.strip()]

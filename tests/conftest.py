@@ -1,0 +1,41 @@
+"""Fixtures for tests on real servers. Run workers in parallel: they share Kafka and PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.servers import Servers, shared_servers, stop_shared_servers
+from tests.servers.shared import FOLDER_VARIABLE
+from tests.world import World
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="relance-tests-")
+        # PostgreSQL may run under another user than this one.
+        Path(os.environ[FOLDER_VARIABLE]).chmod(0o755)  # noqa: S103
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        folder = Path(os.environ[FOLDER_VARIABLE])
+        stop_shared_servers(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Servers:
+    return shared_servers()
+
+
+@pytest.fixture
+async def world(servers: Servers) -> AsyncIterator[World]:
+    """A database and topics of the test's own."""
+    async with World.fresh(servers) as fresh:
+        yield fresh

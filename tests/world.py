@@ -1,0 +1,180 @@
+"""A world of a test's own on the shared servers: a cloned database, prefixed topics, what can be seen in them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import asyncpg
+import httpx
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from fastapi import FastAPI
+
+from libs.common.envelope import Envelope
+from libs.common.events import Event
+from libs.common.producer import Producer
+from libs.common.settings import CommonSettings
+from libs.common.telemetry import new_traceparent
+from libs.common.topics import create_topics, topic_of
+from tests.servers import Servers
+from tests.servers.shared import APP_SECRET, TEMPLATE
+
+S = TypeVar("S", bound=CommonSettings)
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+# Short, so that tests see back-offs and leases pass.
+QUICK: Mapping[str, object] = {
+    "app_env": "test",
+    "app_secret": APP_SECRET,
+    "kafka_topic_partitions": 2,
+    "kafka_replication_factor": 1,
+    "kafka_min_insync_replicas": 1,
+    "kafka_session_seconds": 3,
+    "poll_seconds": 0.2,
+    "lease_seconds": 3,
+    "retry_first_seconds": 0.05,
+    "retry_longest_seconds": 1,
+    "retry_attempts": 4,
+    "shutdown_seconds": 5,
+    "database_pool_size": 6,
+}
+
+
+class World:
+    """Services under test run in this process through their real lifespan."""
+
+    def __init__(self, servers: Servers, name: str) -> None:
+        self._servers = servers
+        self.name = name
+        self.prefix = f"{name}."
+        self.database_url = servers.url_of(name)
+        self._producer = Producer(self.settings(CommonSettings), client_id="test")
+        self._pools: dict[str, asyncpg.Pool[asyncpg.Record]] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def fresh(cls, servers: Servers) -> AsyncIterator[World]:
+        name = f"t{uuid.uuid4().hex[:12]}"
+        await _execute(servers.database_url, f'create database "{name}" template "{TEMPLATE}"')
+        world = cls(servers, name)
+        await create_topics(world.settings(CommonSettings))
+        try:
+            yield world
+        finally:
+            await world._close()
+            await _execute(servers.database_url, f'drop database "{name}" with (force)')
+
+    def settings(self, settings_class: type[S], **overrides: object) -> S:
+        """Settings for this world; overrides by field name."""
+        values = {
+            **QUICK,
+            "database_url": self.database_url,
+            "kafka_bootstrap_servers": self._servers.kafka_bootstrap_servers,
+            "kafka_topic_prefix": self.prefix,
+            **overrides,
+        }
+        return settings_class(**values)  # type: ignore[arg-type]  # as from the environment
+
+    @asynccontextmanager
+    async def running(self, app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+        """The service, from its start to its clean stop, and a client to its HTTP door."""
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
+        ):
+            yield client
+
+    async def tell(self, event: Event, *, copies: int = 1) -> Envelope:
+        """Append a fact to its teller's topic, as its teller would."""
+        envelope = Envelope(
+            event_id=event.event_id,
+            type=event.type,
+            source=f"/relance/{event.teller()}",
+            key=event.key,
+            time=datetime.now(UTC),
+            data=event.to_bytes(),
+            revision=1,
+            traceparent=new_traceparent(),
+        )
+        await self._producer.start()
+        await self._producer.append_all([(topic_of(event.teller()), envelope)] * copies)
+        return envelope
+
+    async def tell_raw(
+        self, topic: str, *, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
+    ) -> None:
+        """Append anything at all, well-formed or not."""
+        await self._producer.start()
+        producer = self._producer._producer
+        assert producer is not None
+        await producer.send_and_wait(self.prefix + topic, value, key=key, headers=headers)
+
+    async def envelopes(self, teller: str) -> list[Envelope]:
+        """All that was told on a teller's topic so far, in order per key."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._servers.kafka_bootstrap_servers)
+        await consumer.start()
+        try:
+            topic = self.prefix + topic_of(teller)
+            await consumer._client.force_metadata_update()
+            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+            partitions = partitions or [TopicPartition(topic, p) for p in range(2)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            found: list[Envelope] = []
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    found.extend(Envelope.read(r.key, r.value, r.headers) for r in records)
+            return found
+        finally:
+            await consumer.stop()
+
+    async def told(self, event_class: type[E]) -> list[E]:
+        """All facts of a class told so far, repeated tellings included."""
+        envelopes = await self.envelopes(event_class.teller())
+        return [event_class.from_bytes(e.data) for e in envelopes if e.type == event_class.type]
+
+    async def rows(self, service: str, sql: str, *args: Any) -> list[dict[str, Any]]:
+        """Rows seen by the owner in a service's schema; parameters are $1, $2…"""
+        pool = self._pools.get(service)
+        if pool is None:
+            options = {"search_path": f"{service},public"}
+            pool = await asyncpg.create_pool(
+                self.database_url, min_size=1, max_size=2, server_settings=options
+            )
+            self._pools[service] = pool
+        return [dict(row) for row in await pool.fetch(sql, *args)]
+
+    async def _close(self) -> None:
+        await self._producer.stop()
+        for pool in self._pools.values():
+            await pool.close()
+
+
+async def until(
+    look: Callable[[], Awaitable[T]], *, seconds: float = 20, what: str = "what was waited for"
+) -> T:
+    """The first truthy answer; fails, saying what it saw last, when the deadline passes."""
+    seen: T | None = None
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                seen = await look()
+                if seen:
+                    return seen
+                await asyncio.sleep(0.03)
+    except TimeoutError:
+        raise AssertionError(f"{what} did not come within {seconds} s; last seen: {seen!r}") from None
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
