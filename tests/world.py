@@ -1,4 +1,4 @@
-"""A world of a test's own on the shared servers: a cloned database, prefixed topics, what can be seen in them."""
+"""A world of a test's own on the shared servers: a cloned database, prefixed topics, and what is in them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import asyncpg
 import httpx
+import uvicorn
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from fastapi import FastAPI
 
@@ -88,6 +89,21 @@ class World:
             httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as client,
         ):
             yield client
+
+    @asynccontextmanager
+    async def serving(self, app: FastAPI, port: int) -> AsyncIterator[httpx.AsyncClient]:
+        """The same behind a real socket, for others to call."""
+        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+        server = uvicorn.Server(config)
+        with server.capture_signals():
+            serving = asyncio.create_task(server._serve())
+        await until(lambda: _answer(server.started or serving.done()), what="the service's socket")
+        try:
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                yield client
+        finally:
+            server.should_exit = True
+            await serving
 
     async def tell(self, event: Event, *, copies: int = 1) -> Envelope:
         """Append a fact to its teller's topic, as its teller would."""
@@ -170,6 +186,10 @@ async def until(
                 await asyncio.sleep(0.03)
     except TimeoutError:
         raise AssertionError(f"{what} did not come within {seconds} s; last seen: {seen!r}") from None
+
+
+async def _answer(value: T) -> T:
+    return value
 
 
 async def _execute(url: str, statement: str) -> None:

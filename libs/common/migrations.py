@@ -64,7 +64,7 @@ def _upgrade(connection: Connection, service: str) -> None:
 
 async def _make_role(connection: AsyncConnection, service: str, settings: CommonSettings) -> None:
     role, password = settings.role_of(service), settings.role_password_of(service)
-    found = await connection.execute(text("select from pg_roles where rolname = :role"), {"role": role})
+    found = await connection.execute(text("select 1 from pg_roles where rolname = :role"), {"role": role})
     verb = "alter" if found.first() else "create"
     try:
         # The password is hexadecimal digits of our own: a role statement takes no parameters.

@@ -45,7 +45,7 @@ def stripe_event_uuid(stripe_event_id: str) -> UUID:
 def _object(data: bytes) -> dict[str, Any]:
     try:
         event = json.loads(data)
-    except ValueError as error:  # UnicodeDecodeError is one too
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError too
         raise PermanentFailure(f"a Stripe event must be JSON in UTF-8: {error}") from error
     if not isinstance(event, dict):
         raise PermanentFailure(f"a Stripe event must be a JSON object, not {type(event).__name__}")

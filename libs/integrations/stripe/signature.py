@@ -24,6 +24,8 @@ def verify_signature(
     """
     if not header:
         raise SignatureRefused("the Stripe-Signature header is missing")
+    if not header.isascii():
+        raise SignatureRefused("the Stripe-Signature header has letters that Stripe never writes")
     _check_not_from_the_future(header, tolerance_seconds, now)
     try:
         text = body.decode()

@@ -1,0 +1,83 @@
+"""Billing in this process on real servers, with a Stripe simulator at the far end of the wire."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from libs.devstack.ports import free_port
+from libs.devstack.stripe_simulator.control import SimulatorControl
+from services.billing.app import create_app
+from services.billing.settings import BillingSettings
+from tests.fakes.processes import running
+from tests.world import World, until
+
+SECRET = "whsec_for_tests_only"
+KEY = "sk_test_simulator"
+
+
+@dataclass
+class Billing:
+    """A running billing service and its Stripe."""
+
+    world: World
+    stripe: SimulatorControl
+    http: httpx.AsyncClient
+    settings: BillingSettings
+
+    async def at_rest(self, *, seconds: float = 40) -> None:
+        """Until Stripe has delivered everything and billing has worked all of it."""
+
+        async def look() -> bool:
+            state = await self.stripe.state()
+            [row] = await self.world.rows(
+                "billing",
+                """select (select count(*) from stripe_events) as worked,
+                          (select count(*) from inbox where status = 'pending')
+                        + (select count(*) from dunning_cases where state = 'attempting')
+                        + (select count(*) from outbox where told_at is null) as pending""",
+            )
+            is_delivered = state.deliveries.get("pending", 0) == 0
+            return is_delivered and row["worked"] == sum(state.events.values()) and row["pending"] == 0
+
+        # Twice in a row: an answer of Stripe's may cause another webhook.
+        await until(look, seconds=seconds, what="billing at rest")
+        await until(look, seconds=seconds, what="billing at rest")
+
+    def new_app(self) -> FastAPI:
+        """Another instance of the same service."""
+        return create_app(self.settings)
+
+
+@pytest.fixture
+async def billing(world: World, tmp_path: Path) -> AsyncIterator[Billing]:
+    port, stripe_port = free_port(), free_port()
+    arguments = ["--port", str(stripe_port), "--data", str(tmp_path / "stripe"), "--api-key", KEY,
+                 "--webhook-url", f"http://127.0.0.1:{port}/webhooks/stripe", "--webhook-secret", SECRET,
+                 "--webhook-first-retry", "0.1"]  # fmt: skip
+    settings = world.settings(
+        BillingSettings,
+        stripe_sk=KEY,
+        stripe_webhook_secrets=SECRET,
+        stripe_api_base=f"http://127.0.0.1:{stripe_port}",
+        stripe_timeout_seconds=2,
+        stripe_requests_per_second=500,
+    )
+    async with AsyncExitStack() as stack:
+        log = tmp_path / "stripe.log"
+        ready = stack.enter_context(running("libs.devstack.stripe_simulator", arguments, log))
+        stripe = await stack.enter_async_context(SimulatorControl(ready["url"]))
+        http = await stack.enter_async_context(world.serving(create_app(settings), port))
+        service = Billing(world, stripe, http, settings)
+
+        async def is_ready() -> bool:
+            return (await http.get("/readyz")).status_code == 200
+
+        await until(is_ready, what="billing ready")
+        yield service

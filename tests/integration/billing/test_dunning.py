@@ -1,0 +1,158 @@
+"""From Stripe's failed payment to the facts it deserves, each once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from uuid import uuid4
+
+from libs.common.events.billing import InvoiceClosed, InvoicePaid, InvoiceUnpaid, PaymentRecovered
+from tests.integration.billing.conftest import Billing
+
+DECLINING = ["decline", "decline_insufficient_funds", "decline_expired_card"]
+
+
+async def tries_by_method(billing: Billing, invoice: str) -> Counter[str]:
+    return Counter(p.payment_method for p in await billing.stripe.payments(invoice))
+
+
+async def test_three_declining_cards_make_one_unpaid_fact(billing: Billing) -> None:
+    company = uuid4()
+    made = await billing.stripe.renewal_fails(
+        name="Boulangerie Le Goff", email="legoff@example.fr", cards=DECLINING,
+        metadata={"company_id": str(company)},
+    )  # fmt: skip
+    await billing.at_rest()
+
+    [unpaid] = await billing.world.told(InvoiceUnpaid)
+    assert (unpaid.company_id, unpaid.invoice_id, unpaid.unpaid_count) == (company, made.invoice, 1)
+    assert unpaid.customer_email == "legoff@example.fr"
+    assert unpaid.total_due_cents == 2990
+    assert [a.outcome for a in unpaid.attempts] == ["just_failed", "declined", "declined"]
+    assert await tries_by_method(billing, made.invoice) == Counter(dict.fromkeys(made.payment_methods, 1))
+
+
+async def test_a_later_card_that_pays_is_told_as_recovered_once(billing: Billing) -> None:
+    made = await billing.stripe.renewal_fails(
+        name="Garage Morel", email="morel@example.fr", cards=["decline", "pay", "decline"]
+    )
+    await billing.at_rest()
+
+    [recovered] = await billing.world.told(PaymentRecovered)
+    [paid] = await billing.world.told(InvoicePaid)
+    [closed] = await billing.world.told(InvoiceClosed)
+    assert recovered.paid_with.payment_method_id == made.payment_methods[1]
+    first, _, third = made.payment_methods
+    assert [f.payment_method_id for f in recovered.failed] == [first, third]
+    assert paid.is_recovered
+    assert closed.reason == "paid"
+    assert await billing.world.told(InvoiceUnpaid) == []
+    assert len(await billing.stripe.charges(made.invoice)) == 1
+
+
+async def test_every_webhook_five_times_shuffled_and_late_acts_once(billing: Billing) -> None:
+    await billing.stripe.chaos(copies=5, shuffle=True, max_delay_seconds=0.5)
+    made = await billing.stripe.renewal_fails(name="Fleurs", email="f@example.fr", cards=DECLINING)
+    await billing.at_rest()
+
+    assert len(await billing.world.told(InvoiceUnpaid)) == 1
+    assert await tries_by_method(billing, made.invoice) == Counter(dict.fromkeys(made.payment_methods, 1))
+
+
+async def test_a_second_automatic_attempt_is_a_cycle_of_its_own(billing: Billing) -> None:
+    made = await billing.stripe.renewal_fails(name="Fleurs", email="f@example.fr", cards=DECLINING)
+    await billing.at_rest()
+    await billing.stripe.attempt(made.invoice)
+    await billing.at_rest()
+
+    told = await billing.world.told(InvoiceUnpaid)
+    assert [(u.invoice_id, u.attempt_count) for u in told] == [(made.invoice, 1), (made.invoice, 2)]
+    assert await tries_by_method(billing, made.invoice) == Counter(dict.fromkeys(made.payment_methods, 2))
+
+
+async def test_paid_after_all_was_tried_closes_the_case(billing: Billing) -> None:
+    made = await billing.stripe.renewal_fails(name="Fleurs", email="f@example.fr", cards=["decline"])
+    await billing.at_rest()
+    await billing.stripe.behave(made.payment_methods[0], "pay")
+    await billing.stripe.attempt(made.invoice)
+    await billing.at_rest()
+
+    [paid] = await billing.world.told(InvoicePaid)
+    assert not paid.is_recovered
+    assert [c.reason for c in await billing.world.told(InvoiceClosed)] == ["paid"]
+    [case] = await billing.world.rows("billing", "select state, closed_why from dunning_cases")
+    assert case == {"state": "closed", "closed_why": "paid"}
+
+
+async def test_the_metadata_flags_are_written_and_restart_nothing(billing: Billing) -> None:
+    made = await billing.stripe.renewal_fails(name="Fleurs", email="f@example.fr", cards=DECLINING)
+    await billing.at_rest()
+
+    import stripe
+
+    client = stripe.StripeClient(
+        billing.settings.stripe_sk.get_secret_value(),
+        base_addresses={"api": billing.settings.stripe_api_base},
+        http_client=stripe.HTTPXClient(),
+    )
+    invoice = await client.v1.invoices.retrieve_async(made.invoice)
+    assert invoice.metadata is not None
+    assert invoice.metadata.to_dict() == {
+        "manualAttempt": "true", "attemptFinished": "true", "processingFinished": "true"
+    }  # fmt: skip
+    [cycle] = await billing.world.rows("billing", "select attempt_count from dunning_cycles")
+    assert cycle["attempt_count"] == 1
+    assert len(await billing.world.told(InvoiceUnpaid)) == 1
+
+
+async def test_an_answer_lost_after_the_charge_charges_once(billing: Billing) -> None:
+    made = await billing.stripe.renewal_fails(name="A", email="a@example.fr", cards=["decline"])
+    await billing.at_rest()
+    await billing.stripe.payment_chaos(lose_answers=1)
+    made = await billing.stripe.renewal_fails(
+        name="Garage Morel", email="morel@example.fr", cards=["decline", "pay"]
+    )
+    await billing.at_rest()
+
+    assert len(await billing.stripe.charges(made.invoice)) == 1
+    assert await tries_by_method(billing, made.invoice) == Counter(dict.fromkeys(made.payment_methods, 1))
+    assert [r.invoice_id for r in await billing.world.told(PaymentRecovered)] == [made.invoice]
+
+
+async def test_two_instances_work_the_same_cases_once(billing: Billing) -> None:
+    async with billing.world.running(billing.new_app()):
+        invoices = [
+            (await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=DECLINING)).invoice
+            for _ in range(5)
+        ]
+        await billing.at_rest()
+    told = Counter(u.invoice_id for u in await billing.world.told(InvoiceUnpaid))
+    assert told == Counter(dict.fromkeys(invoices, 1))
+    for invoice in invoices:
+        assert set((await tries_by_method(billing, invoice)).values()) == {1}
+
+
+async def test_three_d_secure_asks_the_customer_instead_of_the_unpaid_notice(billing: Billing) -> None:
+    from libs.common.events.billing import PaymentActionRequired
+
+    made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=["decline", "3ds"])
+    await billing.at_rest()
+    assert [r.invoice_id for r in await billing.world.told(PaymentActionRequired)] == [made.invoice]
+    assert await billing.world.told(InvoiceUnpaid) == []
+
+
+async def test_a_debit_in_processing_is_waited_for(billing: Billing) -> None:
+    made = await billing.stripe.renewal_fails(
+        name="F", email="f@example.fr", cards=["decline", "decline", "processing"]
+    )
+
+    async def is_waiting() -> bool:
+        rows = await billing.world.rows("billing", "select state from dunning_cases")
+        return [r["state"] for r in rows] == ["waiting"]
+
+    from tests.world import until
+
+    await until(is_waiting, what="the case waits")
+    await billing.stripe.settle(made.invoice, succeeds=False)
+    await billing.at_rest()
+    assert [u.invoice_id for u in await billing.world.told(InvoiceUnpaid)] == [made.invoice]
+    assert set((await tries_by_method(billing, made.invoice)).values()) == {1}
