@@ -19,7 +19,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         os.environ[FOLDER_VARIABLE] = tempfile.mkdtemp(prefix="relance-tests-")
         # PostgreSQL may run under another user than this one.
-        Path(os.environ[FOLDER_VARIABLE]).chmod(0o755)  # noqa: S103
+        Path(os.environ[FOLDER_VARIABLE]).chmod(0o755)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

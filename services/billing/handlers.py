@@ -38,9 +38,8 @@ async def take_in(received: StripeEventReceived, uow: Uow) -> None:
     event = read_event(json.loads(received.body))
     changes = domain.translate(event)
     outcomes = [await _apply(change, uow) for change in changes]
-    await queries.stripe_copy.add_event_note(
-        uow.session, event, received.event_id, "; ".join(outcomes) or "known and ignored"
-    )
+    outcome = "; ".join(outcomes) or "known and ignored"
+    queries.stripe_copy.add_event_note(uow, event, received.event_id, outcome)
 
 
 async def _apply(change: Change, uow: Uow) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from libs.common.database import Uow
 from libs.common.events import provisional_company_id
 from libs.common.events.billing import OpenInvoice
 from libs.common.events.directory import CompanyRegistered
@@ -110,7 +111,8 @@ class OpenCase:
     opened_at: datetime
 
 
-async def add_event_note(session: AsyncSession, event: StripeEvent, event_id: UUID, outcome: str) -> None:
+def add_event_note(uow: Uow, event: StripeEvent, event_id: UUID, outcome: str) -> None:
+    """What a Stripe event did; nothing waits for it, so it is stored at the end of the transaction."""
     values = {
         "id": event.id,
         "event_id": event_id,
@@ -118,7 +120,7 @@ async def add_event_note(session: AsyncSession, event: StripeEvent, event_id: UU
         "created_at": event.created_at,
         "outcome": outcome,
     }
-    await session.execute(_NOTE_EVENT, values)
+    uow.add_later(_NOTE_EVENT, values)
 
 
 async def add_companies(session: AsyncSession, registered: Sequence[CompanyRegistered]) -> None:

@@ -93,7 +93,7 @@ async def test_what_is_not_signed_by_stripe_now_is_refused(
 ) -> None:
     for name, (body, signature) in _bad_signatures().items():
         caplog.clear()
-        headers = {"stripe-signature": signature.encode()} if signature else {}
+        headers = {b"stripe-signature": signature.encode()} if signature else {}
         with caplog.at_level(logging.WARNING, "relance.ingress"):
             answer = await door.post(PATH, content=body, headers=headers)
         assert answer.status_code == 400, name

@@ -1,11 +1,11 @@
 """One simulator and one receiver for each test."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncio
 import pytest
 import stripe
 

@@ -60,9 +60,7 @@ class Receiver:
     async def _take_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")[1:]
         fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
-        arrived = Arrived(
-            fields["stripe-signature"], await reader.readexactly(int(fields["content-length"]))
-        )
+        arrived = Arrived(fields["stripe-signature"], await reader.readexactly(int(fields["content-length"])))
         self.arrived.append(arrived)
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)

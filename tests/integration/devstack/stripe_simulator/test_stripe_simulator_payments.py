@@ -1,11 +1,16 @@
 """Attempts to collect an invoice: what is answered, what is told, what is counted."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import stripe
 
+from libs.devstack.ports import free_port
 from tests.integration.devstack.stripe_simulator.conftest import Sandbox, new_client, until
 
 OWN_KEY = "relance:in_1:1:pm_1"
@@ -112,7 +117,9 @@ async def test_3d_secure_needs_the_customer(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(("succeeds", "status"), [(True, "paid"), (False, "open")])
-async def test_a_sepa_debit_is_processing_until_it_ends(sandbox: Sandbox, succeeds: bool, status: str) -> None:
+async def test_a_sepa_debit_is_processing_until_it_ends(
+    sandbox: Sandbox, succeeds: bool, status: str
+) -> None:
     made = await sandbox.renewal_fails("decline", "processing")
     invoice = await pay(sandbox, made.invoice, made.payment_methods[1], OWN_KEY)
     assert invoice.status == "open"
@@ -249,3 +256,12 @@ async def test_a_setting_makes_manual_attempts_count(sandbox: Sandbox) -> None:
         await pay(sandbox, made.invoice, made.payment_methods[1])
     assert (await sandbox.api.invoices.retrieve_async(made.invoice)).attempt_count == 2
     await until(lambda: bool(sandbox.receiver.arrived))
+
+
+def test_an_endpoint_without_a_secret_refuses_to_start(tmp_path: Path) -> None:
+    arguments = ["--port", str(free_port()), "--data", str(tmp_path), "--webhook-url", "http://127.0.0.1:9/"]
+    command = [sys.executable, "-m", "libs.devstack.stripe_simulator", *arguments]
+    environment = {**os.environ, "STRIPE_SIMULATOR_WEBHOOK_SECRET": ""}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "--webhook-secret" in ended.stderr

@@ -1,0 +1,1 @@
+"""admin_api: owns the directory of companies, and keeps what was told readable."""

@@ -1,0 +1,24 @@
+"""The admin API, put together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from libs.common.clock import Clock, utc_now
+from libs.common.service import ALL_DOORS, Door, Service
+from services.admin_api import handlers, routes
+from services.admin_api.auth import close_doors
+from services.admin_api.problems import add_problem_answers
+from services.admin_api.settings import AdminApiSettings
+
+
+def create_app(
+    settings: AdminApiSettings, *, doors: frozenset[Door] = ALL_DOORS, clock: Clock = utc_now
+) -> FastAPI:
+    service = Service("admin_api", settings, teller="directory", clock=clock, doors=doors)
+    app = service.app(
+        handlers=handlers.router, routes=[routes.create_pages(), routes.create_router(service.database)]
+    )
+    add_problem_answers(app)
+    close_doors(app, settings.interne_apikey)
+    return app

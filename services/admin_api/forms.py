@@ -1,0 +1,155 @@
+"""What callers send and get: the shapes of the API's JSON, and the cursors of its lists."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from services.admin_api import domain
+from services.admin_api.domain import InvalidError, Registration
+from services.admin_api.problems import OUR_OWN, invalid
+
+T = TypeVar("T")
+
+LARGEST_LEGACY_ID = 2**63 - 1
+
+
+def _by(clean: Callable[[str], str]) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            return clean(text)
+        except InvalidError as error:
+            # As a value, not as the template: braces in it are nobody's placeholders.
+            raise PydanticCustomError(OUR_OWN + error.code, "{message}", {"message": str(error)}) from error
+
+    return AfterValidator(check)
+
+
+class CompanyForm(BaseModel):
+    """A company to register. With `company_id`, sending it again registers nothing twice."""
+
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+    name: Annotated[str, _by(domain.clean_name)]
+    email: Annotated[str, _by(domain.clean_email)]
+    phone: Annotated[str, _by(domain.clean_phone)] | None = None
+    stripe_customer_id: Annotated[str, _by(domain.clean_stripe_customer_id)] | None = None
+    legacy_enterprise_id: Annotated[int, Field(ge=1, le=LARGEST_LEGACY_ID)] | None = None
+    registered_at: AwareDatetime | None = None
+    company_id: UUID | None = None
+
+    def registration(self) -> Registration:
+        return Registration(**self.model_dump())
+
+
+class CompanyAnswer(BaseModel):
+    """A company of the directory."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    company_id: UUID
+    name: str
+    email: str
+    phone: str | None
+    stripe_customer_id: str | None
+    legacy_enterprise_id: int | None
+    registered_at: datetime
+
+
+class DeliveryAnswer(BaseModel):
+    """A message to a company and what became of it: accepted, failed, suppressed or unknown."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    delivery_id: UUID
+    company_id: UUID
+    kind: str
+    channel: str
+    billing_cycle: str | None
+    invoice_ids: list[str]
+    first_at: datetime
+    status: str
+    at: datetime
+    detail: str
+
+
+class DeliveriesAnswer(BaseModel):
+    """A page, newest first; `next` goes into `after` for the one behind it, null on the last."""
+
+    deliveries: list[DeliveryAnswer]
+    next: str | None
+
+
+class SetAsideAnswer(BaseModel):
+    """An event that a service could not work, with the cause."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    service: str
+    event_id: UUID
+    type: str
+    key: str
+    cause: str
+    attempts: int
+    at: datetime
+
+
+class SetAsidesAnswer(BaseModel):
+    """A page, newest first; `next` goes into `after` for the one behind it, null on the last."""
+
+    set_aside: list[SetAsideAnswer]
+    next: str | None
+
+
+def to_cursor(*place: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps([str(part) for part in place]).encode()).decode().rstrip("=")
+
+
+def delivery_place(cursor: str) -> tuple[datetime, UUID]:
+    """Raises Problem."""
+    at, delivery_id = _parts(cursor, 2)
+    return _parsed(_moment, at), _parsed(UUID, delivery_id)
+
+
+def set_aside_place(cursor: str) -> tuple[datetime, UUID, str]:
+    """Raises Problem."""
+    at, event_id, service = _parts(cursor, 3)
+    if "\x00" in service:
+        raise _wrong_cursor()
+    return _parsed(_moment, at), _parsed(UUID, event_id), service
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a moment must name its time zone")
+    return moment.astimezone(UTC)
+
+
+def _parts(cursor: str, count: int) -> Sequence[str]:
+    padded = cursor + "=" * (-len(cursor) % 4)
+    parts: Any = _parsed(
+        lambda text: json.loads(base64.b64decode(text, altchars=b"-_", validate=True)), padded
+    )
+    if not isinstance(parts, list) or len(parts) != count or not all(isinstance(p, str) for p in parts):
+        raise _wrong_cursor()
+    return parts
+
+
+def _parsed(parse: Callable[[str], T], text: str) -> T:
+    try:
+        return parse(text)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise _wrong_cursor() from error
+
+
+def _wrong_cursor() -> Exception:
+    message = "Ce curseur n'est pas de ceux que l'API a donnés : reprenez « next » tel quel."
+    return invalid([{"code": "cursor_invalid", "where": "after", "message": message}])

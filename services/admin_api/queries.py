@@ -1,0 +1,212 @@
+"""The admin API's SQL: the directory, and the read models with their folds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.common.envelope import Envelope
+from libs.common.events.operations import EventSetAside
+from libs.common.router import Heard
+from services.admin_api.domain import Company
+
+_COMPANY = "company_id, name, email, phone, stripe_customer_id, legacy_enterprise_id, registered_at"
+
+_ADD_COMPANY = text(f"""
+    insert into companies ({_COMPANY}, created_at)
+    values (:company_id, :name, :email, :phone, :stripe_customer_id, :legacy_enterprise_id, :registered_at,
+            :now)
+    on conflict do nothing returning company_id
+""")  # noqa: S608 - our own fragment
+
+_FIND_COMPANY = text(f"select {_COMPANY} from companies where company_id = :company_id")  # noqa: S608
+
+_FIND_HOLDER = text("""
+    select company_id, stripe_customer_id = :stripe_customer_id as has_stripe_customer_id from companies
+    where stripe_customer_id = :stripe_customer_id or legacy_enterprise_id = :legacy_enterprise_id
+    order by has_stripe_customer_id desc nulls last limit 1
+""")
+
+
+async def add_company(session: AsyncSession, company: Company, now: datetime) -> bool:
+    """False when its id, its Stripe customer or its legacy id is another company's already."""
+    values = {name: getattr(company, name) for name in Company.__slots__}
+    return (await session.execute(_ADD_COMPANY, {**values, "now": now})).first() is not None
+
+
+async def find_company(session: AsyncSession, company_id: UUID) -> Company | None:
+    row = (await session.execute(_FIND_COMPANY, {"company_id": company_id})).one_or_none()
+    return None if row is None else Company(**row._mapping)
+
+
+async def find_holder(session: AsyncSession, company: Company) -> tuple[UUID, str] | None:
+    """Whose the Stripe customer or the legacy id of this company is, and which of the two fields it is."""
+    values = {
+        "stripe_customer_id": company.stripe_customer_id,
+        "legacy_enterprise_id": company.legacy_enterprise_id,
+    }
+    row = (await session.execute(_FIND_HOLDER, values)).one_or_none()
+    if row is None:
+        return None
+    return row.company_id, "stripe_customer_id" if row.has_stripe_customer_id else "legacy_enterprise_id"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryState:
+    """What one fact says of a delivery, whichever class it is."""
+
+    delivery_id: UUID
+    company_id: UUID
+    kind: str
+    channel: str
+    billing_cycle: str | None
+    invoice_ids: tuple[str, ...]
+    status: str
+    at: datetime
+    detail: str
+    envelope: Envelope
+
+
+# The state's columns come from one telling, the one with the highest revision (a delivery's facts are all on
+# its company's key, so revisions order them). The event id only makes the order total.
+_STATE = ("status", "at", "detail", "revision", "event_id", "traceparent")
+_IS_NEWER = "(d.revision, d.event_id) < (excluded.revision, excluded.event_id)"
+_SET_STATE = ", ".join(f"{c} = case when {_IS_NEWER} then excluded.{c} else d.{c} end" for c in _STATE)
+
+_FOLD_DELIVERIES = text(f"""
+    with heard as (
+        select * from unnest(
+            cast(:delivery_ids as uuid[]), cast(:company_ids as uuid[]), cast(:kinds as text[]),
+            cast(:channels as text[]), cast(:billing_cycles as text[]), cast(:invoice_ids as text[]),
+            cast(:statuses as text[]), cast(:at as timestamptz[]), cast(:details as text[]),
+            cast(:revisions as bigint[]), cast(:event_ids as uuid[]), cast(:traceparents as text[])
+        ) as h (delivery_id, company_id, kind, channel, billing_cycle, invoice_ids, status, at, detail,
+                revision, event_id, traceparent)
+    )
+    insert into deliveries as d (delivery_id, company_id, kind, channel, billing_cycle, invoice_ids, first_at,
+                                 status, at, detail, revision, event_id, traceparent)
+    select distinct on (delivery_id)
+           delivery_id, company_id, kind, channel, billing_cycle,
+           array(select jsonb_array_elements_text(cast(invoice_ids as jsonb))),
+           min(at) over (partition by delivery_id),
+           status, at, detail, revision, event_id, traceparent
+    from heard order by delivery_id, revision desc, event_id desc
+    on conflict (delivery_id) do update set first_at = least(d.first_at, excluded.first_at), {_SET_STATE}
+    where {_IS_NEWER} or excluded.first_at < d.first_at
+""")  # noqa: S608 - our own fragments
+
+
+async def fold_deliveries(session: AsyncSession, states: Sequence[DeliveryState]) -> None:
+    await session.execute(
+        _FOLD_DELIVERIES,
+        {
+            "delivery_ids": [s.delivery_id for s in states],
+            "company_ids": [s.company_id for s in states],
+            "kinds": [s.kind for s in states],
+            "channels": [s.channel for s in states],
+            "billing_cycles": [s.billing_cycle for s in states],
+            # PostgreSQL has no arrays of arrays of different lengths: a row's list travels as JSON.
+            "invoice_ids": [json.dumps(s.invoice_ids) for s in states],
+            "statuses": [s.status for s in states],
+            "at": [s.at for s in states],
+            "details": [s.detail for s in states],
+            "revisions": [s.envelope.revision or 0 for s in states],
+            "event_ids": [s.envelope.event_id for s in states],
+            "traceparents": [s.envelope.traceparent for s in states],
+        },
+    )
+
+
+# One ordered, limited branch a company id: each reads its page by index, however much is behind it.
+_LIST_DELIVERIES = text("""
+    select d.* from unnest(cast(:company_ids as uuid[])) as of_company (company_id)
+    cross join lateral (
+        select delivery_id, company_id, kind, channel, billing_cycle, invoice_ids, first_at, status, at,
+               detail
+        from deliveries
+        where deliveries.company_id = of_company.company_id
+          and (first_at, delivery_id) < (coalesce(cast(:before_at as timestamptz), 'infinity'),
+                                         cast(:before_id as uuid))
+        order by first_at desc, delivery_id desc limit :limit
+    ) d
+    order by first_at desc, delivery_id desc limit :limit
+""")
+
+Place = tuple[datetime, UUID]
+"""Where a page ended: the moment and the id of its last row."""
+
+
+async def list_deliveries(
+    session: AsyncSession, company_ids: Sequence[UUID], *, before: Place | None, limit: int
+) -> list[Row[Any]]:
+    """Newest first, from after the place where the page before ended."""
+    before_at, before_id = before or (None, None)
+    values = {
+        "company_ids": list(company_ids),
+        "before_at": before_at,
+        "before_id": before_id,
+        "limit": limit,
+    }
+    return list((await session.execute(_LIST_DELIVERIES, values)).all())
+
+
+# An event that was replayed in vain is set aside again, with more attempts: the last time is what is shown.
+_FOLD_SET_ASIDE = text("""
+    insert into set_aside as s (service, event_id, type, key, cause, attempts, at, traceparent)
+    select distinct on (service, event_id) service, event_id, type, key, cause, attempts, at, traceparent
+    from unnest(
+        cast(:services as text[]), cast(:event_ids as uuid[]), cast(:types as text[]), cast(:keys as text[]),
+        cast(:causes as text[]), cast(:attempts as int[]), cast(:at as timestamptz[]),
+        cast(:traceparents as text[])
+    ) as heard (service, event_id, type, key, cause, attempts, at, traceparent)
+    order by service, event_id, attempts desc
+    on conflict (service, event_id) do update set
+        type = excluded.type, key = excluded.key, cause = excluded.cause, attempts = excluded.attempts,
+        at = excluded.at, traceparent = excluded.traceparent
+    where s.attempts < excluded.attempts
+""")
+
+
+async def fold_set_aside(session: AsyncSession, heard: Sequence[Heard[EventSetAside]]) -> None:
+    await session.execute(
+        _FOLD_SET_ASIDE,
+        {
+            "services": [h.event.service for h in heard],
+            "event_ids": [h.event.set_aside_event_id for h in heard],
+            "types": [h.event.set_aside_type for h in heard],
+            "keys": [h.event.set_aside_key for h in heard],
+            "causes": [h.event.cause for h in heard],
+            "attempts": [h.event.attempts for h in heard],
+            "at": [h.event.set_aside_at for h in heard],
+            "traceparents": [h.envelope.traceparent for h in heard],
+        },
+    )
+
+
+_LIST_SET_ASIDE = text("""
+    select service, event_id, type, key, cause, attempts, at from set_aside
+    where (at, event_id, service) < (coalesce(cast(:before_at as timestamptz), 'infinity'),
+                                     cast(:before_id as uuid), cast(:before_service as text))
+    order by at desc, event_id desc, service desc limit :limit
+""")
+
+
+async def list_set_aside(
+    session: AsyncSession, *, before: tuple[datetime, UUID, str] | None, limit: int
+) -> list[Row[Any]]:
+    """Newest first, from after the place (`at`, `event_id`, `service`) where the page before ended."""
+    before_at, before_id, before_service = before or (None, None, None)
+    values = {
+        "before_at": before_at,
+        "before_id": before_id,
+        "before_service": before_service,
+        "limit": limit,
+    }
+    return list((await session.execute(_LIST_SET_ASIDE, values)).all())

@@ -1,0 +1,31 @@
+"""What the admin API must be told."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr, field_validator
+
+from libs.common.settings import CommonSettings, check_database_url, refuse_weak_secret
+
+
+class AdminApiSettings(CommonSettings):
+    """The admin API's own names, beside the common ones."""
+
+    admin_api_database_url: SecretStr | None = Field(
+        default=None, description="admin_api's own role's URL; none: made from DATABASE_URL"
+    )
+    admin_api_port: int = Field(default=8000, ge=1, le=65535, description="port of the admin API")
+    interne_apikey: SecretStr = Field(
+        description="at least 16 characters; opens the internal doors, in the header X-Api-Key"
+    )
+
+    @field_validator("admin_api_database_url")
+    @classmethod
+    def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_database_url("ADMIN_API_DATABASE_URL", value)
+        return value
+
+    @field_validator("interne_apikey")
+    @classmethod
+    def _refuse_a_weak_key(cls, value: SecretStr) -> SecretStr:
+        return refuse_weak_secret("INTERNE_APIKEY", value)

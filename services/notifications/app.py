@@ -1,0 +1,41 @@
+"""Notifications, put together."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import FastAPI
+
+from libs.common.clock import Clock, utc_now
+from libs.common.jobs import Job
+from libs.common.service import ALL_DOORS, Door, Service
+from libs.integrations.smtp import Smtp
+from services.notifications import handlers, jobs, routes
+from services.notifications.settings import NotificationsSettings
+
+# Retries and digests come due without an insert that would wake the job.
+LOOK_SECONDS = 1.0
+
+
+def create_app(
+    settings: NotificationsSettings, *, doors: frozenset[Door] = ALL_DOORS, clock: Clock = utc_now
+) -> FastAPI:
+    """Raises MisconfiguredError when a claim's lease is shorter than a send may take."""
+    settings.check_lease()
+    service = Service("notifications", settings, clock=clock, doors=doors)
+    smtp = Smtp(
+        settings.mailer_dsn.get_secret_value(),
+        size=settings.smtp_connections,
+        timeout_seconds=settings.smtp_timeout_seconds,
+    )
+    sending = jobs.Sending(service.database, smtp, settings)
+    look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
+    return service.app(
+        handlers=handlers.router,
+        jobs=[
+            Job("send_due_deliveries", sending.send_due_deliveries, look_seconds, wake_on="deliveries"),
+            Job("expire_claims", partial(jobs.expire_claims, service.database), settings.poll_seconds),
+        ],
+        routes=[routes.create_router(service.database, settings)],
+        closers=[sending.finish, smtp.close],
+    )

@@ -1,0 +1,125 @@
+"""What a delivery is: plain values, as far as decisions and sending need them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+from libs.common.events.billing import OpenInvoice
+from libs.common.events.event import NAMESPACE
+
+
+class Status(StrEnum):
+    """Where a delivery stands. The last four are ends; `unknown` waits for a word, never for a resend."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    FAILED = "failed"
+    SUPPRESSED = "suppressed"
+    UNKNOWN = "unknown"
+
+
+class Why(StrEnum):
+    """Why a delivery was not sent, or failed."""
+
+    NO_ADDRESS = "no_address"
+    PAID = "paid"
+    ALREADY_LISTED = "already_listed"
+    SUBSCRIBED = "subscribed"
+    NOT_ALLOWED_OUTSIDE_PROD = "not_allowed_outside_prod"
+    EXPIRED = "expired"
+    REFUSED = "refused"
+    CANNOT_BE_BUILT = "cannot_be_built"
+
+
+class Category(StrEnum):
+    """Decides consent, hours and unsubscribing."""
+
+    LEGAL = "legal"
+    TRANSACTIONAL = "transactional"
+    MARKETING = "marketing"
+    INTERNAL = "internal"
+
+
+class Channel(StrEnum):
+    MAIL = "mail"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a fact makes us say to one person. `dedup_key` is made of facts: same message, same key."""
+
+    kind: str
+    dedup_key: str
+    company_id: UUID
+    recipient: str | None
+    recipient_name: str
+    context: Mapping[str, Any]
+    invoice_id: str | None = None
+    billing_cycle: str | None = None
+    stage: int | None = None
+    expires_at: datetime | None = None
+
+    @property
+    def delivery_id(self) -> UUID:
+        return uuid5(NAMESPACE, f"delivery|{self.dedup_key}")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message on its way to one person: a row of `deliveries`, as far as decisions and sending need it."""
+
+    id: UUID
+    company_id: UUID
+    kind: str
+    channel: str
+    recipient: str | None
+    recipient_name: str
+    invoice_id: str | None
+    invoice_ids: tuple[str, ...]
+    billing_cycle: str | None
+    stage: int | None
+    context: Mapping[str, Any]
+    attempts: int
+    fence: int
+    created_at: datetime
+    expires_at: datetime
+    event_id: UUID
+    event_type: str
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A delivery, the exact bytes that are about to be sent for it, and the invoices they tell of."""
+
+    delivery: Delivery
+    recipient: str
+    message_id: str
+    content: bytes
+    listed: tuple[OpenInvoice, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An invoice that some mail of this kind has told the customer about."""
+
+    invoice_id: str
+    billing_cycle: str
+    stage: int
+    delivery_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of a delivery's company at the moment that counts, under the company's lock."""
+
+    open_invoices: Sequence[OpenInvoice] = ()
+    closed_invoice_ids: Collection[str] = ()
+    listed: Sequence[Listed] = ()
+    is_subscribed: bool = False

@@ -1,0 +1,94 @@
+"""Which message a fact makes. The contexts hold what the templates need, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from libs.common.errors import PermanentFailure
+from libs.common.events.billing import (
+    InvoicePaid,
+    InvoiceUnpaid,
+    OpenInvoice,
+    PaymentActionRequired,
+    PaymentRecovered,
+)
+from libs.common.events.scheduler import SignupStepDue
+from services.notifications.domain.deliveries import Delivery, Message
+from services.notifications.domain.kinds import KINDS
+
+
+def unpaid(event: InvoiceUnpaid) -> Message:
+    wanted = {
+        "customer_name", "invoice_id", "attempts", "deadline_at", "stage", "currency", "cases_being_tried",
+    }  # fmt: skip
+    return Message(
+        kind="unpaid",
+        dedup_key=f"unpaid:{event.invoice_id}:{event.attempt_count}",
+        company_id=event.company_id,
+        recipient=event.customer_email,
+        recipient_name=event.customer_name,
+        invoice_id=event.invoice_id,
+        billing_cycle=event.billing_cycle,
+        stage=event.stage,
+        context=event.model_dump(mode="json", include=wanted),
+    )
+
+
+def payment_receipt(event: InvoicePaid) -> Message | None:
+    """None for a recovered payment: it is written about as such, in place of the receipt."""
+    if event.is_recovered:
+        return None
+    return _about_one_invoice("payment_receipt", f"payment_receipt:{event.invoice_id}", event)
+
+
+def payment_recovered(event: PaymentRecovered) -> Message:
+    return _about_one_invoice("payment_recovered", f"payment_recovered:{event.invoice_id}", event)
+
+
+def payment_action_required(event: PaymentActionRequired) -> Message:
+    key = f"payment_action_required:{event.invoice_id}:{event.attempt_count}"
+    return _about_one_invoice("payment_action_required", key, event)
+
+
+def _about_one_invoice(
+    kind: str, dedup_key: str, event: InvoicePaid | PaymentRecovered | PaymentActionRequired
+) -> Message:
+    return Message(
+        kind=kind,
+        dedup_key=dedup_key,
+        company_id=event.company_id,
+        recipient=event.customer_email,
+        recipient_name=event.customer_name,
+        invoice_id=event.invoice_id,
+        billing_cycle=event.billing_cycle,
+        context=event.model_dump(mode="json", exclude={"company_id", "customer_email"}),
+    )
+
+
+def signup(event: SignupStepDue) -> Message:
+    """Each step is a kind of its own. Raises PermanentFailure for a step that nobody has written yet."""
+    if event.step not in KINDS:
+        raise PermanentFailure(f"there is no mail for the sign-up step {event.step!r}")
+    return Message(
+        kind=event.step,
+        dedup_key=f"signup:{event.company_id}:{event.step}",
+        company_id=event.company_id,
+        recipient=event.email,
+        recipient_name=event.name,
+        expires_at=event.expires_at,
+        context={"customer_name": event.name},
+    )
+
+
+def context_to_send(
+    delivery: Delivery, open_invoices: Sequence[OpenInvoice], house: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the template gets: the house's own values (`login_url`, `brand_name`…), what the fact said, and
+    for an unpaid mail every invoice open by now."""
+    context: dict[str, Any] = {**house, **delivery.context}
+    if delivery.kind == "unpaid":
+        context["open_invoices"] = [invoice.model_dump(mode="json") for invoice in open_invoices]
+        context["unpaid_count"] = len(open_invoices)
+        context["total_due_cents"] = sum(invoice.amount_remaining_cents for invoice in open_invoices)
+    return context

@@ -1,0 +1,34 @@
+"""Claims whose sender never came back: nobody can tell whether their mail left."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from libs.common.database import Database, Uow
+from services.notifications import ledger, queries
+from services.notifications.domain import Delivery, Outcome, Status
+
+log = logging.getLogger("relance.notifications")
+
+LARGEST_BATCH = 50
+
+
+async def expire_claims(database: Database) -> int:
+    """`sending` past its lease becomes `unknown`: never claimed again; a late result settles it."""
+    async with database.begin() as uow:
+        expired = await queries.list_expired_claims(uow.session, now=uow.now, limit=LARGEST_BATCH)
+        lost = await _mark_unknown(uow, expired) if expired else []
+        ledger.UNKNOWN.set(await queries.count_unknown(uow.session))
+    for delivery in lost:
+        log.warning("delivery %s (%s) may have left or not: its sender did not come back",
+                    delivery.id, delivery.kind)  # fmt: skip
+    return len(expired)
+
+
+async def _mark_unknown(uow: Uow, expired: Sequence[Delivery]) -> list[Delivery]:
+    company_ids = list(dict.fromkeys(delivery.company_id for delivery in expired))
+    locked = set(await ledger.lock_companies(uow, company_ids, limit=len(company_ids)))
+    lost = Outcome(Status.UNKNOWN, "the lease ran out before the mail server's answer was noted")
+    results = [(delivery, lost) for delivery in expired if delivery.company_id in locked]
+    return await ledger.settle(uow, results, from_statuses=[Status.SENDING])

@@ -1,0 +1,110 @@
+"""Claim, send, note: every connection to the mail server is kept busy, and no transaction waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from libs.common.database import Database
+from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
+from libs.common.jobs import backoff_seconds, brief
+from libs.common.telemetry import current_traceparent
+from libs.integrations.smtp import Smtp
+from services.notifications import domain
+from services.notifications.domain import Letter, Outcome, Status, Why
+from services.notifications.jobs.claiming import claim_due_deliveries
+from services.notifications.jobs.noting import Noter
+from services.notifications.settings import NotificationsSettings
+
+log = logging.getLogger("relance.notifications")
+
+
+class Sending:
+    """The sends in hand. At most as many deliveries are claimed as there are connections without one."""
+
+    def __init__(self, database: Database, smtp: Smtp, settings: NotificationsSettings) -> None:
+        self._database = database
+        self._smtp = smtp
+        self._settings = settings
+        self._sends: set[asyncio.Task[None]] = set()
+        self._noter = Noter(database)
+
+    async def send_due_deliveries(self) -> int:
+        """One turn: claims what is due, begins to send it and does not wait for it."""
+        free = self._settings.smtp_connections - len(self._sends)
+        if free <= 0:
+            await asyncio.wait(self._sends, return_when=asyncio.FIRST_COMPLETED)
+            return 1
+        letters: list[Letter] = []
+        try:
+            async with self._database.begin() as uow:
+                done = await claim_due_deliveries(uow, self._settings, letters, limit=free)
+        except Exception:
+            self._give_back(letters)
+            raise
+        for letter in letters:
+            self._begin_to_send(letter)
+        return done
+
+    def _give_back(self, letters: list[Letter]) -> None:
+        """The commit may have been stored although its answer was lost; these were certainly not sent."""
+        for letter in letters:
+            not_sent = Outcome(Status.PENDING, "the claim was not confirmed", due_at=self._database.clock())
+            self._noter.add(letter.delivery, not_sent)
+
+    def _begin_to_send(self, letter: Letter) -> None:
+        task = asyncio.create_task(self._send(letter))
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
+
+    async def _send(self, letter: Letter) -> None:
+        current_traceparent.set(letter.delivery.traceparent)  # of this task alone
+        outcome = await self._outcome_of(letter)
+        log.info("delivery %s (%s): %s %s", letter.delivery.id, letter.delivery.kind, outcome.status,
+                 outcome.answer)  # fmt: skip
+        self._noter.add(letter.delivery, outcome)
+
+    async def _outcome_of(self, letter: Letter) -> Outcome:
+        try:
+            async with asyncio.timeout(self._settings.send_seconds):
+                accepted = await self._smtp.send(
+                    sender=self._settings.mail_sender_address,
+                    recipient=letter.recipient,
+                    content=letter.content,
+                )
+        except PermanentFailure as failure:
+            return Outcome(Status.FAILED, brief(failure), Why.REFUSED)
+        except TemporaryFailure as failure:
+            return self._try_again(letter, failure)
+        except UnknownOutcome as lost:
+            return Outcome(Status.UNKNOWN, brief(lost))
+        except TimeoutError:
+            # Broken off before the mail was handed over; afterwards it would be an UnknownOutcome.
+            return self._try_again(letter, TemporaryFailure("the mail server was too slow"))
+        except Exception as error:
+            log.exception("delivery %s: nobody can tell whether it left", letter.delivery.id)
+            return Outcome(Status.UNKNOWN, brief(error))
+        return Outcome(Status.ACCEPTED, str(accepted))
+
+    def _try_again(self, letter: Letter, failure: TemporaryFailure) -> Outcome:
+        wait_seconds = backoff_seconds(
+            letter.delivery.attempts - 1,
+            first=self._settings.retry_first_seconds,
+            longest=self._settings.retry_longest_seconds,
+        )
+        return domain.after_temporary_failure(
+            letter.delivery,
+            brief(failure),
+            now=self._database.clock(),
+            wait_seconds=max(wait_seconds, failure.retry_after_seconds or 0),
+        )
+
+    async def finish(self) -> None:
+        """The clean stop: sends in hand come to their end and are noted; none is broken off."""
+        try:
+            while self._sends:
+                await asyncio.wait(self._sends)
+            await self._noter.finish()
+        finally:
+            if left := len(self._sends) + self._noter.waiting:
+                log.warning("stopped with %s sends in hand: they will be unknown", left)

@@ -1,0 +1,143 @@
+"""Tables of notifications; `migrations/` makes them, a test compares."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Sequence,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from libs.common.frame_tables import add_frame_tables
+
+
+class Model(DeclarativeBase):
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own shape
+        str: Text,
+        bytes: LargeBinary,
+        datetime: DateTime(timezone=True),
+        UUID: Uuid,
+        list[str]: ARRAY(Text),
+        dict[str, Any]: JSONB,
+    }
+
+
+add_frame_tables(Model.metadata)
+
+Sequence("delivery_fences", metadata=Model.metadata)
+
+
+class Delivery(Model):
+    """One message on its way to one person, once: `dedup_key` is made of facts."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    dedup_key: Mapped[str] = mapped_column(unique=True)
+    company_id: Mapped[UUID]
+    kind: Mapped[str]
+    category: Mapped[str]
+    channel: Mapped[str]
+    recipient: Mapped[str | None]
+    recipient_name: Mapped[str]
+    # The invoice whose fact made it, and all that it tells the customer about.
+    invoice_id: Mapped[str | None]
+    invoice_ids: Mapped[list[str]]
+    billing_cycle: Mapped[str | None]
+    stage: Mapped[int | None]
+    context: Mapped[dict[str, Any]]
+    status: Mapped[str]
+    why: Mapped[str | None]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    due_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    # New at each claim: only who holds it may note what came of the claim.
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    message_id: Mapped[str | None]
+    answer: Mapped[str | None]
+    content: Mapped[bytes | None]
+    event_id: Mapped[UUID]
+    event_type: Mapped[str]
+    traceparent: Mapped[str | None]
+    created_at: Mapped[datetime]
+    sending_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index("deliveries_due", "due_at", postgresql_where=text("status = 'pending'")),
+        Index("deliveries_pending_by_company", "company_id", postgresql_where=text("status = 'pending'")),
+        Index("deliveries_sending", "lease_until", postgresql_where=text("status = 'sending'")),
+        Index("deliveries_unknown", "created_at", postgresql_where=text("status = 'unknown'")),
+        Index("deliveries_by_company", "company_id", "created_at"),
+    )
+
+
+class DeliveryState(Model):
+    """One step of a delivery's history; rows are only added."""
+
+    __tablename__ = "delivery_states"
+
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.id"))
+    status: Mapped[str]
+    why: Mapped[str | None]
+    answer: Mapped[str | None]
+    at: Mapped[datetime]
+
+    __table_args__ = (Index("delivery_states_by_delivery", "delivery_id", "seq"),)
+
+
+class ListedInvoice(Model):
+    """An invoice that a delivery tells the customer about, at a stage of a billing cycle: once."""
+
+    __tablename__ = "listed_invoices"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    invoice_id: Mapped[str] = mapped_column(primary_key=True)
+    billing_cycle: Mapped[str] = mapped_column(primary_key=True)
+    stage: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("deliveries.id"))
+
+    __table_args__ = (Index("listed_invoices_by_delivery", "delivery_id"),)
+
+
+class OpenInvoice(Model):
+    """Our own copy of what waits for money. A closed one stays, so that late news does not reopen it."""
+
+    __tablename__ = "open_invoices"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    invoice_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[str | None]
+    amount_remaining_cents: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None]
+    billing_cycle: Mapped[str | None]
+    issued_at: Mapped[datetime | None]
+    hosted_invoice_url: Mapped[str | None]
+    revision: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    closed_at: Mapped[datetime | None]
+
+
+class SubscribedCompany(Model):
+    """A company that has subscribed needs no more sign-up mails."""
+
+    __tablename__ = "subscribed_companies"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime]

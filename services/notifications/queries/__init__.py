@@ -1,0 +1,43 @@
+"""The SQL of notifications: deliveries and their history, claims, what is known of companies."""
+
+from services.notifications.queries.claims import (
+    claim_next_deliveries,
+    count_unknown,
+    list_due_companies,
+    list_expired_claims,
+    lock_free_companies,
+    mark_sending,
+)
+from services.notifications.queries.companies import (
+    add_listed_invoices,
+    add_open_invoices,
+    add_subscribed,
+    delete_listed_invoices,
+    get_knowledge,
+    mark_invoice_closed,
+)
+from services.notifications.queries.deliveries import (
+    add_delivery,
+    find_content,
+    list_pending,
+    mark_outcomes,
+)
+
+__all__ = [
+    "add_delivery",
+    "add_listed_invoices",
+    "add_open_invoices",
+    "add_subscribed",
+    "claim_next_deliveries",
+    "count_unknown",
+    "delete_listed_invoices",
+    "find_content",
+    "get_knowledge",
+    "list_due_companies",
+    "list_expired_claims",
+    "list_pending",
+    "lock_free_companies",
+    "mark_invoice_closed",
+    "mark_outcomes",
+    "mark_sending",
+]

@@ -1,0 +1,27 @@
+"""The scheduler, put together."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import FastAPI
+
+from libs.common.clock import Clock, utc_now
+from libs.common.jobs import Job
+from libs.common.service import ALL_DOORS, Door, Service
+from services.scheduler import handlers, jobs, routes
+from services.scheduler.reading import Reading
+from services.scheduler.settings import SchedulerSettings
+
+
+def create_app(
+    settings: SchedulerSettings, *, doors: frozenset[Door] = ALL_DOORS, clock: Clock = utc_now
+) -> FastAPI:
+    service = Service("scheduler", settings, clock=clock, doors=doors)
+    step = settings.signup_first_step
+    scan = partial(jobs.scan_signup, service.database, Reading(handlers.router, settings), step)
+    return service.app(
+        handlers=handlers.router,
+        jobs=[Job("signup_scan", scan, every_seconds=settings.signup_scan_seconds)],
+        routes=[routes.create_router(service.database, step, settings.interne_apikey)],
+    )

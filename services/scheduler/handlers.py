@@ -1,0 +1,29 @@
+"""The scheduler's own copy of what it heard: folds, right in any order and however often."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.common.events.billing import SubscriptionStarted
+from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
+from libs.common.router import EventRouter, Heard
+from services.scheduler import queries
+
+router = EventRouter("scheduler")
+
+
+@router.fold(CompanyRegistered)
+async def keep_companies(heard: Sequence[Heard[CompanyRegistered]], session: AsyncSession) -> None:
+    await queries.fold_registered(session, heard)
+
+
+@router.fold(StripeCustomerLinked)
+async def keep_links(heard: Sequence[Heard[StripeCustomerLinked]], session: AsyncSession) -> None:
+    await queries.fold_linked(session, heard)
+
+
+@router.fold(SubscriptionStarted)
+async def keep_subscriptions(heard: Sequence[Heard[SubscriptionStarted]], session: AsyncSession) -> None:
+    await queries.fold_subscribed(session, heard)

@@ -1,0 +1,47 @@
+"""What the clock starts: look for what is due, write it down, tell it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from libs.common.database import Database
+from services.scheduler import domain, queries
+from services.scheduler.domain import Status, Step
+from services.scheduler.reading import Reading
+
+log = logging.getLogger("relance.scheduler")
+
+BATCH = 1000
+# One look at how far was read serves many batches; few enough that a clean stop need not wait long.
+BATCHES_A_TURN = 10
+
+
+async def scan_signup(database: Database, reading: Reading, step: Step) -> int:
+    """Tells a sign-up step to all for whom it is due; answers how many companies were looked at."""
+    due_until = await reading.read_up_to(database.clock())
+    claimed = 0
+    for _ in range(BATCHES_A_TURN):
+        in_batch = await _tell_batch(database, step, due_until)
+        claimed += in_batch
+        if in_batch < BATCH:
+            break
+    return claimed
+
+
+async def _tell_batch(database: Database, step: Step, due_until: datetime) -> int:
+    """Occurrences and facts in one transaction."""
+    async with database.begin() as uow:
+        claimed, occurrences = await queries.add_due_occurrences(
+            uow.session, step, now=due_until, limit=BATCH
+        )
+        told = [each for each in occurrences if each.status is Status.TOLD]
+        for occurrence in told:
+            await uow.publish(
+                domain.signup_step_due(step, occurrence),
+                traceparent=occurrence.traceparent,
+                causation_id=occurrence.registered_event_id,
+            )
+    if occurrences:
+        log.info("%s: %s told, %s skipped", step.name, len(told), len(occurrences) - len(told))
+    return claimed

@@ -1,0 +1,75 @@
+"""The scheduler's tables; `migrations/` makes them, a test compares."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, DateTime, Index, SmallInteger, Text, Uuid, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from libs.common.frame_tables import add_frame_tables
+
+
+class Model(DeclarativeBase):
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy's own shape
+        str: Text,
+        datetime: DateTime(timezone=True),
+        UUID: Uuid,
+    }
+
+
+add_frame_tables(Model.metadata)
+
+
+class Company(Model):
+    """What was heard of a company. A row may begin with its subscription: order between topics is free."""
+
+    __tablename__ = "companies"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    email: Mapped[str | None]
+    registered_at: Mapped[datetime | None]
+    # The telling that name, email and registered_at are from; the higher one wins.
+    directory_revision: Mapped[int | None] = mapped_column(BigInteger)
+    # The fact that told of the registration, and its trace: what a step that becomes due is caused by.
+    registered_event_id: Mapped[UUID | None]
+    traceparent: Mapped[str | None]
+    subscribed_at: Mapped[datetime | None]
+    # Steps of the sign-up routine already told or skipped: the next one's position.
+    signup_steps_decided: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+
+    __table_args__ = (
+        Index(
+            "companies_signup",
+            "signup_steps_decided",
+            "registered_at",
+            "company_id",
+            postgresql_where=text("subscribed_at is null and registered_at is not null"),
+        ),
+    )
+
+
+class CustomerLink(Model):
+    """A company under which a Stripe customer was known before anybody knew whose it was."""
+
+    __tablename__ = "customer_links"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    provisional_company_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class Occurrence(Model):
+    """One moment of one step for one company: told, or skipped with why. Its key makes it happen once."""
+
+    __tablename__ = "occurrences"
+
+    routine: Mapped[str] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    step: Mapped[str] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    status: Mapped[str]
+    why: Mapped[str | None]
+    decided_at: Mapped[datetime]
