@@ -25,6 +25,8 @@ DEVELOPMENT: Mapping[str, str] = {
     "MAIL_SENDER": "Relance <relance@relance.localhost>",
     "LOGIN_URL": "https://app.districall.com/login",
     "SMTP_TIMEOUT_SECONDS": "1.5",
+    "STRIPE_TIMEOUT_SECONDS": "3",
+    "STRIPE_REQUESTS_PER_SECOND": "200",
     "UNPAID_DIGEST_SECONDS": "1",
     "SIGNUP_SCAN_SECONDS": "5",
 }

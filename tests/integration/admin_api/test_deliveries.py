@@ -51,6 +51,7 @@ async def test_any_order_and_any_repetition_give_the_same_table(world: World) ->
         heard(plain.suppressed(), revision=2),
         # Told before revisions were kept: whichever is heard first, the same one stays.
         heard(plain.accepted(minutes=2), revision=2),
+        heard(refused.failed(minutes=20), revision=3),
     ]
     expected = await fold_all(world, facts, seed=0)
     states = {row["delivery_id"]: (row["status"], row["at"], row["first_at"]) for row in expected}

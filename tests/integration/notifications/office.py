@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from fastapi import FastAPI
 
-from libs.common.events import CompanyEvent
+from libs.common.events import CompanyEvent, Event
 from libs.common.service import ALL_DOORS, Door
 from libs.devstack.mail_catcher.process import RunningCatcher
 from services.notifications.app import create_app
@@ -18,6 +18,8 @@ from tests.world import World, until
 
 READER = frozenset({Door.KAFKA})
 SENDER = frozenset({Door.CLOCK})
+
+E = TypeVar("E", bound=Event)
 
 
 class Office:
@@ -59,6 +61,11 @@ class Office:
     async def has_handled(self, count: int) -> bool:
         rows = await self.world.rows("notifications", "select count(*) as n from inbox where status = 'done'")
         return bool(rows[0]["n"] >= count)
+
+    async def told(self, event_class: type[E], count: int) -> list[E]:
+        """The facts of a class, once there are so many of them."""
+        facts = await self.world.told(event_class)
+        return facts if len(facts) >= count else []
 
     async def deliveries(self) -> list[dict[str, Any]]:
         return await self.world.rows("notifications", "select * from deliveries order by created_at, kind")

@@ -87,6 +87,7 @@ def test_the_same_fact_makes_the_same_delivery() -> None:
         (domain.payment_action_required(ANYONE.action_required("in_1")), "payment_action_required:in_1:1"),
         (domain.signup(ANYONE.signup_step()), f"signup:{ANYONE.company_id}:signup_first_step"),
     ],
+    ids=["receipt", "recovered", "action required", "sign-up"],  # the same in every pytest worker
 )
 def test_every_fact_has_a_key_made_of_facts(message: Message, key: str) -> None:
     assert message.dedup_key == key
