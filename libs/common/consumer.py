@@ -21,11 +21,12 @@ from faststream.kafka import KafkaBroker, KafkaMessage, Topic
 
 from libs.common import inbox
 from libs.common.clock import utc_now
-from libs.common.database import Database, is_outage
+from libs.common.database import Database, Uow, is_outage
 from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure, TemporaryFailure
 from libs.common.events import EVENTS
 from libs.common.events.event import NAMESPACE
+from libs.common.events.operations import EventSetAside
 from libs.common.jobs import Alarm, brief
 from libs.common.router import EventRouter, Heard
 from libs.common.settings import CommonSettings
@@ -125,6 +126,9 @@ class Consumer:
         async with self._database.begin() as uow:
             if wanted:
                 await inbox.add(uow.session, wanted)
+            for arrival in wanted:
+                if arrival.cause:
+                    await uow.publish(self._set_aside_fact(arrival, uow))
             for event_type, fold in self._router.folds.items():
                 heard = [a for a in arrivals if not a.cause and a.envelope.type == event_type]
                 if heard:
@@ -137,10 +141,20 @@ class Consumer:
     async def _set_aside(self, arrival: inbox.Arrival, error: Exception) -> None:
         log.error("set aside %s of %s: %s", arrival.envelope.event_id, _place(arrival), brief(error))
         async with self._database.begin() as uow:
-            await inbox.add(
-                uow.session,
-                [dataclasses.replace(arrival, envelope=_storable(arrival.envelope), cause=brief(error))],
-            )
+            stored = dataclasses.replace(arrival, envelope=_storable(arrival.envelope), cause=brief(error))
+            await inbox.add(uow.session, [stored])
+            await uow.publish(self._set_aside_fact(stored, uow))
+
+    def _set_aside_fact(self, arrival: inbox.Arrival, uow: Uow) -> EventSetAside:
+        return EventSetAside(
+            service=self._router.service,
+            set_aside_event_id=arrival.envelope.event_id,
+            set_aside_type=arrival.envelope.type,
+            set_aside_key=arrival.envelope.key,
+            cause=arrival.cause or "",
+            attempts=0,
+            set_aside_at=uow.now,
+        )
 
     def _count(self, arrival: inbox.Arrival) -> None:
         kind = arrival.envelope.type

@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import TextClause
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from libs.common import outbox
@@ -158,7 +159,7 @@ _PASSING_SQLSTATES = (
 
 def is_outage(error: BaseException) -> bool:
     """Whether something else is down, so that the work itself is not to blame for the failure."""
-    if isinstance(error, TemporaryFailure | ConnectionError | TimeoutError | OSError | InterfaceError):
+    if isinstance(error, TemporaryFailure | TimeoutError | OSError | InterfaceError | PoolTimeoutError):
         return True
     if isinstance(error, DBAPIError):
         if error.connection_invalidated or isinstance(error, OperationalError):

@@ -45,7 +45,7 @@ async def is_busy(postgres: EmbeddedPostgres) -> None:
     """Returns once a client's statement is at work."""
     at_work = "select count(*) from pg_stat_activity where state = 'active' and query like 'do %'"
     async with connected(postgres) as connection, asyncio.timeout(20):
-        while not await connection.fetchval(at_work):  # noqa: ASYNC110
+        while not await connection.fetchval(at_work):
             await asyncio.sleep(0.05)
 
 

@@ -1,0 +1,124 @@
+"""The whole system as its users run it: the installed `relance up`, its processes, and what they can show."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from libs.common.envelope import Envelope
+from libs.devstack.mail_catcher.control import MailCatcherControl
+from libs.devstack.ports import free_port
+from libs.devstack.stripe_simulator.control import SimulatorControl
+
+READY_SECONDS = 240
+STOP_SECONDS = 60
+PORTS_NEEDED = 100
+
+
+class Stack:
+    """A running `relance up`; `addresses` are the words of its ready line."""
+
+    def __init__(self, data: Path, addresses: dict[str, str], process: subprocess.Popen[str]) -> None:
+        self.data = data
+        self.addresses = addresses
+        self.process = process
+        self.stripe = SimulatorControl(addresses["stripe"], timeout_seconds=60)
+        self.mails = MailCatcherControl(addresses["mails"])
+
+    def pid_of(self, name: str) -> int:
+        state = json.loads((self.data / "state.json").read_text())
+        return int(state["processes"][name]["pid"])
+
+    def kill(self, name: str) -> int:
+        """kill -9; the supervisor starts it again."""
+        pid = self.pid_of(name)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    async def rows(self, sql: str, *args: Any) -> list[dict[str, Any]]:
+        """As the database's owner. Raises while PostgreSQL is away."""
+        password = (self.data / "postgres" / "password").read_text().strip()
+        url = f"postgresql://relance:{password}@127.0.0.1:{self.port_of('postgres')}/relance"
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            return [dict(row) for row in await connection.fetch(sql, *args)]
+        finally:
+            await connection.close()
+
+    def port_of(self, name: str) -> int:
+        return int(json.loads((self.data / "state.json").read_text())["ports"][name])
+
+    async def told(self, topic: str, event_type: str) -> list[Envelope]:
+        """Every telling of a type on Kafka, repeated ones included."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.addresses["kafka"])
+        await consumer.start()
+        try:
+            await consumer._client.force_metadata_update()
+            await consumer.topics()
+            partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+            assert partitions, f"{topic} is not there"
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            ends = await consumer.end_offsets(partitions)
+            found: list[Envelope] = []
+            while any([await consumer.position(tp) < end for tp, end in ends.items()]):
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    found.extend(Envelope.read(r.key, r.value, r.headers) for r in records)
+            return [envelope for envelope in found if envelope.type == event_type]
+        finally:
+            await consumer.stop()
+
+    async def close(self) -> None:
+        await self.stripe.close()
+        await self.mails.close()
+
+
+@asynccontextmanager
+async def running_stack(data: Path, **environment: str) -> AsyncIterator[Stack]:
+    """`relance up --no-demo` on a data folder; stopped by SIGTERM afterwards, which must be clean."""
+    command = [
+        str(Path(sys.executable).parent / "relance"),
+        *("up", "--no-demo", "--data", str(data), "--port-base", str(_free_base())),
+    ]
+    with data.with_suffix(".out").open("a+") as output:
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, text=True, env=os.environ | environment
+        )
+        try:
+            stack = Stack(data, await _ready(process, Path(output.name)), process)
+            yield stack
+            await stack.close()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                exit_code = process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+    assert exit_code == 0, f"relance up ended with {exit_code}; see {output.name}"
+
+
+def _free_base() -> int:
+    return free_port(20_000 + os.getpid() % 90 * 100)
+
+
+async def _ready(process: subprocess.Popen[str], output: Path) -> dict[str, str]:
+    async with asyncio.timeout(READY_SECONDS):
+        while True:
+            printed = output.read_text()
+            for line in reversed(printed.splitlines()):
+                if line.startswith("RELANCE READY"):
+                    return dict(word.split("=", 1) for word in line.split()[2:])
+            assert process.poll() is None, f"relance up ended early:\n{printed[-3000:]}"
+            await asyncio.sleep(0.2)
