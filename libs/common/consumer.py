@@ -26,9 +26,9 @@ from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure, TemporaryFailure
 from libs.common.events import EVENTS
 from libs.common.events.event import NAMESPACE
-from libs.common.events.operations import EventSetAside
-from libs.common.jobs import Alarm, brief
+from libs.common.jobs import Alarm, brief, printable
 from libs.common.router import EventRouter, Heard
+from libs.common.set_aside import LONGEST_SHOWN, tell_set_aside
 from libs.common.settings import CommonSettings
 from libs.common.telemetry import CONSUMER_LAG, EVENTS_READ
 
@@ -96,9 +96,10 @@ class Consumer:
 
     async def _store_or_wait(self, records: Sequence[Record]) -> None:
         """Outages are waited out here: a raised error would make FastStream re-read without pause."""
+        arrivals = [self._read(record) for record in records]
         while True:
             try:
-                await self._store_bisecting([self._read(record) for record in records])
+                await self._store_bisecting(arrivals)
             except Exception as error:
                 log.warning("cannot store what was read, will try again: %s", brief(error))
                 if self._alarm.is_stopping:
@@ -127,8 +128,7 @@ class Consumer:
             if wanted:
                 await inbox.add(uow.session, wanted)
             for arrival in wanted:
-                if arrival.cause:
-                    await uow.publish(self._set_aside_fact(arrival, uow))
+                await self._tell_set_aside(arrival, uow)
             for event_type, fold in self._router.folds.items():
                 heard = [a for a in arrivals if not a.cause and a.envelope.type == event_type]
                 if heard:
@@ -139,22 +139,25 @@ class Consumer:
             self._alarm.ring(INBOX_BELL)
 
     async def _set_aside(self, arrival: inbox.Arrival, error: Exception) -> None:
-        log.error("set aside %s of %s: %s", arrival.envelope.event_id, _place(arrival), brief(error))
-        async with self._database.begin() as uow:
-            stored = dataclasses.replace(arrival, envelope=_storable(arrival.envelope), cause=brief(error))
-            await inbox.add(uow.session, [stored])
-            await uow.publish(self._set_aside_fact(stored, uow))
+        """As it came, so that a replay finds it whole; what the database refuses, in letters it takes."""
+        dead = dataclasses.replace(arrival, cause=brief(error))
+        try:
+            await self._add_dead(dead)
+        except Exception as refusal:
+            if is_outage(refusal):
+                raise
+            await self._add_dead(dataclasses.replace(dead, envelope=_storable(dead.envelope)))
+        log.error("set aside %s of %s: %s", arrival.envelope.event_id, _place(arrival), dead.cause)
 
-    def _set_aside_fact(self, arrival: inbox.Arrival, uow: Uow) -> EventSetAside:
-        return EventSetAside(
-            service=self._router.service,
-            set_aside_event_id=arrival.envelope.event_id,
-            set_aside_type=arrival.envelope.type,
-            set_aside_key=arrival.envelope.key,
-            cause=arrival.cause or "",
-            attempts=0,
-            set_aside_at=uow.now,
-        )
+    async def _add_dead(self, dead: inbox.Arrival) -> None:
+        async with self._database.begin() as uow:
+            await inbox.add(uow.session, [dead])
+            await self._tell_set_aside(dead, uow)
+
+    async def _tell_set_aside(self, arrival: inbox.Arrival, uow: Uow) -> None:
+        if arrival.cause:
+            service = self._router.service
+            await tell_set_aside(uow, arrival.envelope, service=service, cause=arrival.cause, attempts=0)
 
     def _count(self, arrival: inbox.Arrival) -> None:
         kind = arrival.envelope.type
@@ -186,6 +189,8 @@ class Consumer:
                 ends = await consumer.end_offsets(partitions) if partitions else {}
                 lag = sum([end - await consumer.position(tp) for tp, end in ends.items()])
         except Exception as error:
+            # Kafka is away: nobody stands still who has nothing to read from.
+            self._progress_at = time.monotonic()
             raise TemporaryFailure(f"cannot tell the consumer's lag: {brief(error)}") from error
         CONSUMER_LAG.labels(self._router.service).set(lag)
         still_seconds = time.monotonic() - self._progress_at
@@ -213,12 +218,12 @@ async def _leave_raw(message: Any) -> Any:
 def _unreadable(record: Record) -> Envelope:
     """Something storable for a message that is not an event: its bytes, under an id made of its place."""
     place = f"{record.topic}/{record.partition}@{record.offset}"
-    key = _printable((record.key or b"").decode(errors="backslashreplace"))
+    key = printable((record.key or b"").decode(errors="backslashreplace"))
     return Envelope(
         event_id=uuid5(NAMESPACE, f"unreadable|{place}"),
         type="unreadable",
         source=place,
-        key=key or place,
+        key=key[:LONGEST_SHOWN] or place,
         time=utc_now(),
         data=record.value or b"",
     )
@@ -228,17 +233,13 @@ def _storable(envelope: Envelope) -> Envelope:
     """The same bytes under the same id, without whatever the database may have refused."""
     return dataclasses.replace(
         envelope,
-        type=_printable(envelope.type),
-        source=_printable(envelope.source),
-        key=_printable(envelope.key),
+        type=printable(envelope.type),
+        source=printable(envelope.source),
+        key=printable(envelope.key)[:LONGEST_SHOWN],
         time=utc_now(),
         revision=None,
         traceparent=None,
     )
-
-
-def _printable(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
 
 
 def _place(arrival: inbox.Arrival) -> str:

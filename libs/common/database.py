@@ -110,13 +110,13 @@ class Database:
         self.service = service
         self.teller = teller
         self.clock = clock
-        self._dsn = with_scheme(url, "postgresql")
+        self._dsn = url
         self.engine: AsyncEngine = create_async_engine(
-            with_scheme(url, "postgresql+asyncpg"),
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=30,
-            connect_args={"server_settings": self._server_settings(), "timeout": 5, "command_timeout": 60},
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, autoflush=False)
 
@@ -137,10 +137,23 @@ class Database:
 
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of its own, outside the pool, for LISTEN."""
-        return await asyncpg.connect(self._dsn, timeout=5, server_settings=self._server_settings())
+        return await connect(self._dsn, self._server_settings())
+
+    async def _connect(self) -> asyncpg.Connection[asyncpg.Record]:
+        return await connect(self._dsn, self._server_settings(), command_timeout=60)
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+async def connect(
+    url: str, server_settings: dict[str, str], *, command_timeout: float | None = None
+) -> asyncpg.Connection[asyncpg.Record]:
+    """asyncpg reads the URL itself: SQLAlchemy would refuse libpq's options, such as `?sslmode=require`."""
+    dsn = with_scheme(url, "postgresql")
+    return await asyncpg.connect(
+        dsn, timeout=5, command_timeout=command_timeout, server_settings=server_settings
+    )
 
 
 def with_scheme(url: str, scheme: str) -> str:
@@ -159,6 +172,8 @@ _PASSING_SQLSTATES = (
 
 def is_outage(error: BaseException) -> bool:
     """Whether something else is down, so that the work itself is not to blame for the failure."""
+    if isinstance(error, asyncpg.DataError) or isinstance(error.__cause__, asyncpg.DataError):
+        return False  # a value that cannot be sent: an InterfaceError to both libraries, but our own fault
     if isinstance(error, TemporaryFailure | TimeoutError | OSError | InterfaceError | PoolTimeoutError):
         return True
     if isinstance(error, DBAPIError):

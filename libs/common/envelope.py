@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from libs.common.errors import PermanentFailure
 from libs.common.events import EVENTS, Event
 
+T = TypeVar("T")
+
 Headers = list[tuple[str, bytes]]
+
+LARGEST_REVISION = 2**63
+"""What PostgreSQL's bigint no longer holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +55,17 @@ class Envelope:
     def read(cls, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Envelope:
         """Raises PermanentFailure, naming the header, for what is not an event of ours."""
         raw = dict(headers)
-        revision = _optional(raw, "ce_revision")
-        causation_id = _optional(raw, "ce_causationid")
-        try:
-            return cls(
-                event_id=UUID(_text(raw, "ce_id")),
-                type=_text(raw, "ce_type"),
-                source=_text(raw, "ce_source"),
-                key=(key or b"").decode() or _text(raw, "ce_subject"),
-                time=datetime.fromisoformat(_text(raw, "ce_time")),
-                data=value or b"",
-                revision=None if revision is None else int(revision),
-                traceparent=_optional(raw, "traceparent"),
-                causation_id=None if causation_id is None else UUID(causation_id),
-            )
-        except ValueError as error:
-            raise PermanentFailure(f"a header of this message does not parse: {error}") from error
+        return cls(
+            event_id=_required(raw, "ce_id", UUID),
+            type=_required(raw, "ce_type", str),
+            source=_required(raw, "ce_source", str),
+            key=_optional({"key": key or None}, "key", str) or _required(raw, "ce_subject", str),
+            time=_required(raw, "ce_time", _moment),
+            data=value or b"",
+            revision=_optional(raw, "ce_revision", _revision),
+            traceparent=_optional(raw, "traceparent", str),
+            causation_id=_optional(raw, "ce_causationid", UUID),
+        )
 
     def event(self) -> Event:
         """The typed fact. Raises PermanentFailure when the type is not known or the bytes are not it."""
@@ -74,13 +75,30 @@ class Envelope:
         return event_class.from_bytes(self.data)
 
 
-def _text(headers: dict[str, bytes], name: str) -> str:
-    value = _optional(headers, name)
-    if not value:
+def _required(headers: Mapping[str, bytes | None], name: str, read: Callable[[str], T]) -> T:
+    value = _optional(headers, name, read)
+    if value is None or value == "":
         raise PermanentFailure(f"the header {name!r} is missing: this is not a CloudEvent in binary mode")
     return value
 
 
-def _optional(headers: dict[str, bytes], name: str) -> str | None:
+def _optional(headers: Mapping[str, bytes | None], name: str, read: Callable[[str], T]) -> T | None:
     value = headers.get(name)
-    return None if value is None else value.decode()
+    try:
+        return None if value is None else read(value.decode())
+    except ValueError as error:  # UnicodeDecodeError is one too
+        raise PermanentFailure(f"the header {name!r} does not parse: {error}") from error
+
+
+def _moment(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} does not say its offset from UTC")
+    return at
+
+
+def _revision(text: str) -> int:
+    revision = int(text)
+    if not 0 <= revision < LARGEST_REVISION:
+        raise ValueError(f"{revision} is out of range")
+    return revision

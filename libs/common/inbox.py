@@ -34,6 +34,8 @@ class Waiting:
     seq: int
     attempts: int
     envelope: Envelope
+    cause: str | None = None
+    """Why it failed before, if it did."""
 
 
 _ADD = text("""
@@ -77,7 +79,8 @@ async def add(session: AsyncSession, arrivals: Sequence[Arrival]) -> None:
 
 
 _COLUMNS = (
-    "seq, attempts, event_id, type, source, key, data, revision, occurred_at, traceparent, causation_id"
+    "seq, attempts, cause, event_id, type, source, key, data, revision, occurred_at, traceparent, "
+    "causation_id"
 )
 
 # A younger row of a key is never claimed while an older one is pending, whoever holds that one.
@@ -89,7 +92,8 @@ _CLAIM = text(f"""
 """)  # noqa: S608
 
 _CLAIM_ONE = text(f"""
-    select {_COLUMNS} from inbox where seq = :seq and status = 'pending' for update skip locked
+    select {_COLUMNS} from inbox where seq = :seq and status = 'pending' and due_at <= now()
+    for update skip locked
 """)  # noqa: S608
 
 _MARK_DONE = text("""
@@ -99,12 +103,13 @@ _MARK_DONE = text("""
 _POSTPONE = text("""
     update inbox set attempts = attempts + :counted, due_at = now() + make_interval(secs => :wait_seconds),
            cause = :cause
-    where seq = :seq and status = 'pending'
+    where seq = :seq and status = 'pending' and attempts = :attempts
 """)
 
 _MARK_DEAD = text("""
     update inbox set status = 'dead', attempts = attempts + 1, cause = :cause, done_at = now()
-    where seq = :seq and status = 'pending'
+    where seq = :seq and status = 'pending' and attempts = :attempts
+    returning seq
 """)
 
 _MARK_PENDING = text("""
@@ -140,7 +145,7 @@ def _waiting(row: Any) -> Waiting:
         traceparent=row.traceparent,
         causation_id=row.causation_id,
     )
-    return Waiting(seq=row.seq, attempts=row.attempts, envelope=envelope)
+    return Waiting(seq=row.seq, attempts=row.attempts, envelope=envelope, cause=row.cause)
 
 
 async def claim_batch(session: AsyncSession, *, limit: int) -> list[Waiting]:
@@ -157,14 +162,17 @@ async def mark_done(session: AsyncSession, seqs: Sequence[int]) -> None:
 
 
 async def postpone(
-    session: AsyncSession, seq: int, *, wait_seconds: float, cause: str, is_counted: bool
+    session: AsyncSession, waiting: Waiting, *, wait_seconds: float, cause: str, is_counted: bool
 ) -> None:
-    values = {"seq": seq, "wait_seconds": wait_seconds, "cause": cause, "counted": int(is_counted)}
-    await session.execute(_POSTPONE, values)
+    """Leaves alone what another worker took on since this one's transaction ended."""
+    values = {"seq": waiting.seq, "attempts": waiting.attempts, "cause": cause}
+    await session.execute(_POSTPONE, values | {"wait_seconds": wait_seconds, "counted": int(is_counted)})
 
 
-async def mark_dead(session: AsyncSession, seq: int, *, cause: str) -> None:
-    await session.execute(_MARK_DEAD, {"seq": seq, "cause": cause})
+async def mark_dead(session: AsyncSession, waiting: Waiting, *, cause: str) -> bool:
+    """Answers whether it is dead by this call, and not taken on by another worker meanwhile."""
+    values = {"seq": waiting.seq, "attempts": waiting.attempts, "cause": cause}
+    return (await session.execute(_MARK_DEAD, values)).first() is not None
 
 
 async def mark_pending_again(session: AsyncSession, event_id: UUID | None) -> list[UUID]:

@@ -99,7 +99,12 @@ async def _note_failure(service: str, job: Job, error: Exception, failures: int)
 def brief(error: BaseException) -> str:
     """One line of an error, for a log line or a cause that people read."""
     first_line = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first_line}"[:500]
+    return printable(f"{type(error).__name__}: {first_line}"[:500])
+
+
+def printable(text: str) -> str:
+    """Text that PostgreSQL and a log file take: no NUL, no half of a surrogate pair."""
+    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
 
 
 async def listen(database: Database, alarm: Alarm) -> None:
@@ -111,7 +116,7 @@ async def listen(database: Database, alarm: Alarm) -> None:
     while not alarm.is_stopping:
         try:
             connection = await database.connect()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except Exception as error:
             log.warning("cannot listen for wake-ups: %s", brief(error))
             await rest(stopped, RECONNECT_SECONDS)
             continue
@@ -128,7 +133,7 @@ async def _listen_until_lost(
     try:
         await connection.add_listener(f"relance_{schema}", hear)
         await stopped.wait()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except Exception as error:
         log.warning("lost the connection that listens for wake-ups: %s", brief(error))
     finally:
         stopped.clear()

@@ -76,13 +76,13 @@ class DailyFileHandler(logging.Handler):
                 self._open(day)
             assert self._file is not None
             self._file.write(self.format(record) + "\n")
-        except OSError:
-            self.handleError(record)
+        except Exception:
+            self.handleError(record)  # whoever logs must never fail for it
 
     def _open(self, day: str) -> None:
         self.close_file()
         path = self._folder / f"app@{self._app_env}-{day}.log"
-        self._file = path.open("a", buffering=1, encoding="utf-8")
+        self._file = path.open("a", buffering=1, encoding="utf-8", errors="backslashreplace")
         self._day = day
 
     def close_file(self) -> None:

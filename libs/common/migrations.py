@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from libs.common.database import with_scheme
+from libs.common.database import connect
 from libs.common.errors import MisconfiguredError
 from libs.common.settings import CommonSettings
 
@@ -39,10 +39,8 @@ async def migrate(service: str, settings: CommonSettings) -> None:
     """Bring a service's schema and role up to date. Raises MisconfiguredError when it may not."""
     if settings.database_url is None:
         raise MisconfiguredError("`relance migrate` needs DATABASE_URL, the owner's (postgresql://…)")
-    engine = create_async_engine(
-        with_scheme(settings.database_url.get_secret_value(), "postgresql+asyncpg"),
-        connect_args={"server_settings": {"search_path": f"{service},public"}},
-    )
+    url, path = settings.database_url.get_secret_value(), {"search_path": f"{service},public"}
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: connect(url, path))
     try:
         async with engine.begin() as connection:
             await connection.execute(text(f"select pg_advisory_xact_lock({_LOCK})"))

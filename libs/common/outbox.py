@@ -21,6 +21,9 @@ from libs.common.telemetry import child_of
 LARGEST_EVENT_BYTES = 900_000
 """Kafka refuses a record over 1 MiB; a fact that can never be relayed must fail where it is told."""
 
+LARGEST_KEY_BYTES = 1000
+"""A key is an id. One that no index holds would fail where nobody can tell why."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
@@ -36,10 +39,12 @@ class Told:
 
     @classmethod
     def of(cls, event: Event, *, now: datetime, traceparent: str | None, causation_id: UUID | None) -> Told:
-        """Raises PermanentFailure when the fact is too large for Kafka."""
+        """Raises PermanentFailure when the fact is too large for Kafka, or its key for an index."""
         data = event.to_bytes()
         if len(data) > LARGEST_EVENT_BYTES:
             raise PermanentFailure(f"{event.type} for {event.key} is {len(data)} bytes: too large for Kafka")
+        if len(event.key.encode()) > LARGEST_KEY_BYTES:
+            raise PermanentFailure(f"{event.type} has a key of {len(event.key)} characters: a key is an id")
         return cls(
             event_id=event.event_id,
             type=event.type,

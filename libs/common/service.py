@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
-from aiokafka.errors import KafkaError
 from fastapi import APIRouter, FastAPI
 
 from libs.common import health, inbox
@@ -170,7 +169,7 @@ class _Running:
         while not self._alarm.is_stopping:
             try:
                 await start()
-            except (KafkaError, OSError) as error:
+            except Exception as error:
                 log.warning("%s cannot start yet: %s", what, brief(error))
                 await rest(bell, START_AGAIN_SECONDS)
             else:
@@ -203,16 +202,21 @@ class _Running:
         """Nothing new is begun, what is in hand is finished; what takes too long is canceled."""
         log.info("stopping")
         self._alarm.stop()
-        if self._consumer is not None and "consumer" in self._started:
-            await self._within("consumer", self._consumer.stop())
+        await self._stop_consumer()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._settings.shutdown_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stop_consumer()  # it may have started meanwhile
         for close in (*self._closers, self._service.producer.stop, self._service.database.close):
             await self._within(getattr(close, "__qualname__", "closer"), close())
         log.info("stopped")
+
+    async def _stop_consumer(self) -> None:
+        if self._consumer is not None and "consumer" in self._started:
+            self._started.discard("consumer")
+            await self._within("consumer", self._consumer.stop())
 
     async def _within(self, what: str, work: Awaitable[None]) -> None:
         try:

@@ -102,7 +102,7 @@ class CommonSettings(BaseSettings):
 
 
 def refuse_weak_secret(name: str, value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value()) < SHORTEST_SECRET:
+    if len(value.get_secret_value().strip()) < SHORTEST_SECRET:
         raise ValueError(
             f"{name} must have at least {SHORTEST_SECRET} characters: `openssl rand -hex 32` makes one"
         )

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
-_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}")
 
 current_traceparent: ContextVar[str | None] = ContextVar("current_traceparent", default=None)
 

@@ -7,10 +7,10 @@ import logging
 from libs.common import inbox
 from libs.common.database import Database, Uow, is_outage
 from libs.common.errors import PermanentFailure, TemporaryFailure
-from libs.common.events.operations import EventSetAside
 from libs.common.inbox import Waiting
 from libs.common.jobs import backoff_seconds, brief
-from libs.common.router import EventRouter
+from libs.common.router import EventRouter, Heard
+from libs.common.set_aside import tell_set_aside
 from libs.common.settings import CommonSettings
 from libs.common.telemetry import EVENTS_HANDLED, HANDLING_SECONDS, current_traceparent
 
@@ -54,11 +54,17 @@ class Worker:
             await inbox.mark_done(uow.session, [waiting.seq for waiting in batch])
 
     async def _handle_one(self, waiting: Waiting, uow: Uow) -> None:
-        handler = self._router.handlers.get(waiting.envelope.type)
-        if handler is None:
-            raise PermanentFailure(f"{self._router.service} has no handler for {waiting.envelope.type}")
-        current_traceparent.set(waiting.envelope.traceparent)
-        await handler(waiting.envelope.event(), uow)
+        envelope = waiting.envelope
+        handler, fold = self._router.handlers.get(envelope.type), self._router.folds.get(envelope.type)
+        if handler is None and fold is None:
+            raise PermanentFailure(f"{self._router.service} has no handler for {envelope.type}")
+        current_traceparent.set(envelope.traceparent)
+        event = envelope.event()
+        if fold is not None and waiting.cause is not None:
+            # It may be here because its fold failed; to fold again what was folded changes nothing.
+            await fold([Heard(event, envelope)], uow.session)
+        if handler is not None:
+            await handler(event, uow)
 
     async def _work_alone(self, seq: int) -> None:
         waiting: Waiting | None = None
@@ -96,24 +102,15 @@ class Worker:
         EVENTS_HANDLED.labels(self._router.service, waiting.envelope.type, "postponed").inc()
         async with self._database.begin() as uow:
             await inbox.postpone(
-                uow.session, waiting.seq, wait_seconds=wait_seconds, cause=brief(error), is_counted=is_counted
+                uow.session, waiting, wait_seconds=wait_seconds, cause=brief(error), is_counted=is_counted
             )
 
     async def _set_aside(self, waiting: Waiting, error: Exception) -> None:
-        envelope = waiting.envelope
-        log.error("%s %s of %s set aside: %s", envelope.type, envelope.event_id, envelope.key, brief(error),
+        envelope, service, cause = waiting.envelope, self._router.service, brief(error)
+        async with self._database.begin() as uow:
+            if not await inbox.mark_dead(uow.session, waiting, cause=cause):
+                return
+            await tell_set_aside(uow, envelope, service=service, cause=cause, attempts=waiting.attempts + 1)
+        log.error("%s %s of %s set aside: %s", envelope.type, envelope.event_id, envelope.key, cause,
                   exc_info=None if isinstance(error, PermanentFailure) else error)  # fmt: skip
-        EVENTS_HANDLED.labels(self._router.service, envelope.type, "dead").inc()
-        async with self._database.begin(cause=envelope) as uow:
-            await inbox.mark_dead(uow.session, waiting.seq, cause=brief(error))
-            await uow.publish(
-                EventSetAside(
-                    service=self._router.service,
-                    set_aside_event_id=envelope.event_id,
-                    set_aside_type=envelope.type,
-                    set_aside_key=envelope.key,
-                    cause=brief(error),
-                    attempts=waiting.attempts + 1,
-                    set_aside_at=uow.now,
-                )
-            )
+        EVENTS_HANDLED.labels(service, envelope.type, "dead").inc()

@@ -83,7 +83,7 @@ async def _begin_cycle(uow: Uow, scene: Scene, case: Case | None) -> None:
 async def _resume_cycle(uow: Uow, scene: Scene) -> None:
     assert scene.row is not None, "only a case that waits is resumed"
     attempt_count = scene.row.case.attempt_count
-    await queries.cases.mark_processing_failed(uow.session, scene.invoice.id, attempt_count)
+    await queries.attempts.mark_processing_failed(uow.session, scene.invoice.id, attempt_count)
     await queries.cases.mark_due(uow.session, scene.invoice.id)
 
 
@@ -98,7 +98,7 @@ async def _tell_paid(uow: Uow, scene: Scene, *, is_recovered: bool) -> None:
 async def _tell_recovered(uow: Uow, scene: Scene) -> None:
     assert scene.row is not None, "only a try of a case recovers"
     debtor, attempt_count = scene.debtor, scene.row.case.attempt_count
-    attempts = await queries.cases.list_attempts(uow.session, scene.invoice.id, attempt_count)
+    attempts = await queries.attempts.list_attempts(uow.session, scene.invoice.id, attempt_count)
     paid = domain.invoice_paid(
         scene.invoice, debtor.company_id, debtor.name, debtor.email, now=uow.now, is_recovered=True
     )
@@ -110,7 +110,7 @@ async def _tell_unpaid(uow: Uow, scene: Scene) -> None:
     """The one InvoiceUnpaid of a cycle, counting all that the company owes at this moment."""
     assert scene.row is not None, "only a case is unpaid"
     debtor, attempt_count = scene.debtor, scene.row.case.attempt_count
-    attempts = await queries.cases.list_attempts(uow.session, scene.invoice.id, attempt_count)
+    attempts = await queries.attempts.list_attempts(uow.session, scene.invoice.id, attempt_count)
     open_cases = await queries.stripe_copy.list_open_cases(uow.session, debtor.company_id)
     others = [c for c in open_cases if c.invoice.invoice_id != scene.invoice.id]
     earliest = min([scene.row.opened_at, *(c.opened_at for c in open_cases)])

@@ -77,18 +77,18 @@ class Cycle:
 
     async def _is_planned(self) -> bool:
         async with self._database.begin() as uow:
-            return await queries.cases.is_planned(uow.session, self._invoice_id, self._attempt_count)
+            return await queries.attempts.is_planned(uow.session, self._invoice_id, self._attempt_count)
 
     async def _list_attempts(self) -> list[Attempt]:
         async with self._database.begin() as uow:
-            return await queries.cases.list_attempts(uow.session, self._invoice_id, self._attempt_count)
+            return await queries.attempts.list_attempts(uow.session, self._invoice_id, self._attempt_count)
 
     async def _plan(self) -> None:
         """Ask Stripe for everything, then fix the list of methods in one transaction."""
         invoice = await self._stripe.get_invoice(self._invoice_id)
         if invoice.status != "open":
             async with self._hold() as held:
-                await queries.cases.add_attempts(held.session, self._invoice_id, self._attempt_count, [])
+                await queries.attempts.add_attempts(held.session, self._invoice_id, self._attempt_count, [])
             return
         customer = await self._stripe.get_customer(self._claimed.stripe_customer_id)
         methods = [] if customer.is_deleted else await self._stripe.list_payment_methods(customer.id)
@@ -98,7 +98,7 @@ class Cycle:
             company_id = domain.company_of(customer)
             await queries.stripe_copy.save_customer(uow.session, customer, company_id, uow.now)
         async with self._hold() as held:
-            past = await queries.cases.list_past_declines(
+            past = await queries.attempts.list_past_declines(
                 held.session, [m.fingerprint for m in methods if m.fingerprint]
             )
             attempts = domain.plan_attempts(
@@ -110,7 +110,7 @@ class Cycle:
                 now=held.uow.now,
             )
             await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
-            await queries.cases.add_attempts(held.session, self._invoice_id, self._attempt_count, attempts)
+            await queries.attempts.add_attempts(held.session, self._invoice_id, self._attempt_count, attempts)
 
     async def _find_just_failed_id(self) -> str | None:
         try:
@@ -138,7 +138,7 @@ class Cycle:
         charge = await self._charge(attempt)
         invoice = charge.invoice or await self._stripe.get_invoice(self._invoice_id)
         async with self._hold() as held:
-            await queries.cases.mark_settled(
+            await queries.attempts.mark_settled(
                 held.session,
                 self._invoice_id,
                 self._attempt_count,
@@ -161,7 +161,7 @@ class Cycle:
                 return False
             if step.case is not None:
                 await queries.cases.save_case(held.session, self._invoice_id, step.case)
-            await queries.cases.mark_trying(held.session, self._invoice_id, self._attempt_count, attempt)
+            await queries.attempts.mark_trying(held.session, self._invoice_id, self._attempt_count, attempt)
             return True
 
     async def _charge(self, attempt: Attempt) -> Charge:
@@ -180,7 +180,7 @@ class Cycle:
             )
         except ServerFailure:
             async with self._hold() as held:
-                await queries.cases.mark_server_failure(
+                await queries.attempts.mark_server_failure(
                     held.session, self._invoice_id, self._attempt_count, attempt.payment_method_id
                 )
             raise
@@ -208,7 +208,7 @@ class Cycle:
     async def _with_new_key(self, attempt: Attempt) -> Attempt:
         renewed = replace(attempt, key_version=attempt.key_version + 1, server_failures=0)
         async with self._hold() as held:
-            await queries.cases.mark_trying(held.session, self._invoice_id, self._attempt_count, renewed)
+            await queries.attempts.mark_trying(held.session, self._invoice_id, self._attempt_count, renewed)
         return renewed
 
     # -- finish

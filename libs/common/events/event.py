@@ -49,7 +49,7 @@ class Event(BaseModel):
 
     @property
     def event_id(self) -> UUID:
-        values = "|".join(str(getattr(self, name)) for name in self.identity)
+        values = "|".join(_escaped(str(getattr(self, name))) for name in self.identity)
         return uuid5(NAMESPACE, f"{self.type}|{values}")
 
     def to_bytes(self) -> bytes:
@@ -65,6 +65,11 @@ class Event(BaseModel):
                 f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors()[:5]
             )
             raise PermanentFailure(f"{cls.type} does not parse: {wrong}") from error
+
+
+def _escaped(text: str) -> str:
+    """Without it, ("a|b", "c") and ("a", "b|c") would be the same fact."""
+    return text.replace("\\", "\\\\").replace("|", "\\|")
 
 
 class CompanyEvent(Event):

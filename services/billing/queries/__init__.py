@@ -1,5 +1,5 @@
-"""Billing's SQL: `stripe_copy` for what Stripe and the directory told, `cases` for dunning."""
+"""Billing's SQL: `stripe_copy` for what Stripe and the directory told, `cases` and `attempts` for dunning."""
 
-from services.billing.queries import cases, stripe_copy
+from services.billing.queries import attempts, cases, stripe_copy
 
-__all__ = ["cases", "stripe_copy"]
+__all__ = ["attempts", "cases", "stripe_copy"]
