@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 
 from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common import health, inbox
 from libs.common.clock import Clock, utc_now
@@ -77,9 +78,13 @@ class Service:
         handlers: EventRouter | None = None,
         jobs: Sequence[Job] = (),
         routes: Sequence[APIRouter] = (),
+        doorways: Mapping[str, ASGIApp] | None = None,
         closers: Sequence[Closer] = (),
     ) -> FastAPI:
-        """The ASGI application; its lifespan is the service's life."""
+        """The ASGI application; its lifespan is the service's life.
+
+        `doorways` are plain ASGI applications by exact path, for what is called thousands of times a second.
+        """
         running = _Running(self, handlers, jobs, closers)
 
         @asynccontextmanager
@@ -95,7 +100,22 @@ class Service:
         if Door.HTTP in self.doors:
             for router in routes:
                 app.include_router(router)
+            if doorways:
+                app.add_middleware(_Doorways, doorways=doorways)
         return app
+
+
+class _Doorways:
+    """Leads to the plain application of an exact path, past the framework's routing."""
+
+    def __init__(self, app: ASGIApp, doorways: Mapping[str, ASGIApp]) -> None:
+        self._app = app
+        self._doorways = doorways
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_http = scope["type"] == "http"
+        doorway = self._doorways.get(scope["path"]) if is_http else None
+        await (doorway or self._app)(scope, receive, send)
 
 
 class _Running:

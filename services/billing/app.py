@@ -34,6 +34,6 @@ def create_app(
     return service.app(
         handlers=handlers.router,
         jobs=[job],
-        routes=[routes.create_router(settings, service.producer, clock)],
+        doorways={routes.PATH: routes.Ingress(settings, service.producer, clock)},
         closers=[stripe.close],
     )
