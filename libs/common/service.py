@@ -95,27 +95,26 @@ class Service:
             finally:
                 await running.stop()
 
-        app = FastAPI(title=f"Relance {self.name}", lifespan=lifespan, docs_url=None, redoc_url=None)
+        app = _ServiceApp(title=f"Relance {self.name}", lifespan=lifespan, docs_url=None, redoc_url=None)
         app.include_router(health.create_router(self.database, self.producer, running.is_started))
         if Door.HTTP in self.doors:
             for router in routes:
                 app.include_router(router)
-            if doorways:
-                app.add_middleware(_Doorways, doorways=doorways)
+        app.doorways = doorways if doorways and Door.HTTP in self.doors else {}
         return app
 
 
-class _Doorways:
-    """Leads to the plain application of an exact path, past the framework's routing."""
+class _ServiceApp(FastAPI):
+    """FastAPI, but for the plain applications of exact paths, which it does not even look at."""
 
-    def __init__(self, app: ASGIApp, doorways: Mapping[str, ASGIApp]) -> None:
-        self._app = app
-        self._doorways = doorways
+    doorways: Mapping[str, ASGIApp]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_http = scope["type"] == "http"
-        doorway = self._doorways.get(scope["path"]) if is_http else None
-        await (doorway or self._app)(scope, receive, send)
+        doorway = self.doorways.get(scope["path"]) if scope["type"] == "http" else None
+        if doorway is not None:
+            await doorway(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 class _Running:
@@ -140,7 +139,8 @@ class _Running:
             self._jobs.extend(jobs)
         if service.doors & {Door.KAFKA, Door.CLOCK}:
             self._jobs.append(Job("figures", self._take_figures, every_seconds=FIGURES_SECONDS))
-        self._jobs.append(self._relay_job())
+            # Not with the HTTP door alone: whoever works the others relays what is told there.
+            self._jobs.append(self._relay_job())
 
     def _inbox_job(self, handlers: EventRouter) -> Job:
         worker = Worker(handlers, self._service.database, self._settings)

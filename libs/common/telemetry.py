@@ -14,7 +14,8 @@ current_traceparent: ContextVar[str | None] = ContextVar("current_traceparent", 
 
 
 def new_traceparent() -> str:
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    random = secrets.token_hex(24)
+    return f"00-{random[:32]}-{random[32:]}-01"
 
 
 def child_of(traceparent: str | None) -> str:

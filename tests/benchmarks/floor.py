@@ -24,6 +24,7 @@ class Floor:
         self._bootstrap = bootstrap
         self._topic = topic
         self._secret = secret
+        self._count = 0
         self._producer: AIOKafkaProducer | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -38,7 +39,8 @@ class Floor:
         signature = dict(scope["headers"])[b"stripe-signature"].decode()
         WebhookSignature.verify_header(body.decode(), signature, self._secret, 300)
         assert self._producer is not None
-        await self._producer.send_and_wait(self._topic, body, key=b"cus_1")
+        self._count += 1  # keys of their own, as customers have: they spread over the partitions
+        await self._producer.send_and_wait(self._topic, body, key=b"cus_%d" % self._count)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"{}"})

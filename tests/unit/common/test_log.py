@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -99,10 +98,8 @@ def test_json_lines_hold_what_machines_look_for() -> None:
     try:
         made = record("ligne coupée %s", 7)
         made.context = {"company_id": "c1"}
-        try:
-            raise ValueError("why")
-        except ValueError:
-            made.exc_info = sys.exc_info()
+        why = ValueError("why")
+        made.exc_info = (ValueError, why, why.__traceback__)
         line = json.loads(JsonFormatter("billing").format(made))
     finally:
         current_traceparent.reset(token)
