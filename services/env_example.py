@@ -6,7 +6,6 @@ import sys
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from libs.common.settings import CommonSettings
 from services.admin_api.settings import AdminApiSettings
@@ -29,24 +28,35 @@ HEAD = """\
 
 
 def build() -> str:
-    lines, seen = [HEAD], set[str]()
+    lines = [HEAD]
     for title, settings_class in SECTIONS.items():
         lines.append(f"\n# --- {title}")
         for name, field in settings_class.model_fields.items():
-            if name not in seen:
-                seen.add(name)
-                lines.extend(_lines(name.upper(), field))
+            if _section_of(name) == title:
+                lines.extend(_lines(name, field))
     return "\n".join(lines) + "\n"
 
 
+def _sections_with(name: str) -> list[str]:
+    return [title for title, settings_class in SECTIONS.items() if name in settings_class.model_fields]
+
+
+def _section_of(name: str) -> str:
+    """Each name once: where it is required, lest it looks optional; else where it comes first."""
+    sections = _sections_with(name)
+    requiring = [title for title in sections if SECTIONS[title].model_fields[name].is_required()]
+    return (requiring or sections)[0]
+
+
 def _lines(name: str, field: FieldInfo) -> list[str]:
-    described = f"# {field.description or name}"
-    default = field.default
-    if default is PydanticUndefined:
-        return [described, f"{name}="]
+    described, variable, default = f"# {field.description or name}", name.upper(), field.default
+    if "every service" not in (sections := _sections_with(name)) and len(sections) > 1:
+        described += f" (read by {', '.join(sections)})"
+    if field.is_required():
+        return [described, f"{variable}="]
     if default is None or isinstance(default, SecretStr):
-        return [described, f"# {name}="]
-    return [described, f"# {name}={str(default).lower() if isinstance(default, bool) else default}"]
+        return [described, f"# {variable}="]
+    return [described, f"# {variable}={str(default).lower() if isinstance(default, bool) else default}"]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]  # comes with pre-commit, its stubs do not
 from click.testing import CliRunner
 
 from services import env_example
@@ -56,3 +57,22 @@ def test_no_file_outgrows_its_room(room: str) -> None:
         if (lines := len(path.read_text().splitlines())) > 300
     }
     assert too_long == {}
+
+
+def test_the_operations_page_names_every_metric_and_no_other() -> None:
+    declared = r'(?:Counter|Gauge|Histogram)\(\s*"(relance_\w+)"'
+    sources = [path.read_text() for room in ("libs", "services") for path in (ROOT / room).rglob("*.py")]
+    named = set(re.findall(r"`(relance_\w+)`", (ROOT / "docs" / "operations.md").read_text()))
+    assert named == {name for source in sources for name in re.findall(declared, source)}
+
+
+def test_every_decision_is_in_the_list() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = re.findall(r"^\| \[(\d{4})\]\((\1-[^)]+)\)", (folder / "README.md").read_text(), re.MULTILINE)
+    assert [name for _, name in listed] == sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+
+def test_the_commit_hooks_download_nothing() -> None:
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert {repository["repo"] for repository in repositories} == {"local"}
+    assert {hook["language"] for repository in repositories for hook in repository["hooks"]} == {"system"}
