@@ -44,7 +44,9 @@ class JsonFormatter(logging.Formatter):
             line["context"] = context
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        # Half of a surrogate pair has no UTF-8; its escape is JSON too.
+        return text.encode(errors="backslashreplace").decode()
 
 
 class TeamFormatter(logging.Formatter):

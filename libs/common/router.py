@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.database import Uow
 from libs.common.envelope import Envelope
 from libs.common.events import TELLERS, Event
+from libs.common.telemetry import current_traceparent
 from libs.common.topics import topic_of
 
 E = TypeVar("E", bound=Event)
@@ -26,15 +27,30 @@ class Heard(Generic[E]):
     envelope: Envelope
 
 
+@dataclass(frozen=True, slots=True)
+class Taken(Generic[E]):
+    """A fact to be worked, and the batch's unit of work as seen from it: what is told there, it caused."""
+
+    event: E
+    uow: Uow
+
+    def resume_trace(self) -> None:
+        """From here on, log lines carry this fact's trace."""
+        current_traceparent.set(self.uow.cause.traceparent if self.uow.cause else None)
+
+
+BatchHandler = Callable[[Sequence[Taken[E]]], Awaitable[None]]
+
 Fold = Callable[[Sequence[Heard[E]], AsyncSession], Awaitable[None]]
 
 
 class EventRouter:
-    """`on` for what has effects (inbox, once, in order per key); `fold` for copies kept for reading."""
+    """`on` and `on_batch` for what has effects (inbox, once, in order per key); `fold` for copies kept for
+    reading."""
 
     def __init__(self, service: str) -> None:
         self.service = service
-        self.handlers: dict[str, Handler[Any]] = {}
+        self.handlers: dict[str, BatchHandler[Any]] = {}
         self.folds: dict[str, Fold[Any]] = {}
         self.heard: dict[str, type[Event]] = {}
 
@@ -42,13 +58,31 @@ class EventRouter:
         """Register the one handler of an event in this service: one event, one unit of work, once."""
 
         def register(handler: Handler[E]) -> Handler[E]:
-            if event.type in self.handlers:
-                raise TypeError(f"{self.service} already has a handler for {event.type}")
-            self.handlers[event.type] = handler
-            self.heard[event.type] = event
+            async def handle_each(batch: Sequence[Taken[E]]) -> None:
+                for taken in batch:
+                    taken.resume_trace()
+                    await handler(taken.event, taken.uow)
+
+            self._register(event, handle_each)
             return handler
 
         return register
+
+    def on_batch(self, event: type[E]) -> Callable[[BatchHandler[E]], BatchHandler[E]]:
+        """The same for a handler that works many events, of different keys, with few statements: one unit of
+        work for all, and one for each alone when that fails."""
+
+        def register(handler: BatchHandler[E]) -> BatchHandler[E]:
+            self._register(event, handler)
+            return handler
+
+        return register
+
+    def _register(self, event: type[E], handler: BatchHandler[E]) -> None:
+        if event.type in self.handlers:
+            raise TypeError(f"{self.service} already has a handler for {event.type}")
+        self.handlers[event.type] = handler
+        self.heard[event.type] = event
 
     def fold(self, event: type[E]) -> Callable[[Fold[E]], Fold[E]]:
         """Register the fold of an event: batches, in any order, repeated; the same result every time."""

@@ -9,10 +9,10 @@ from libs.common.database import Database, Uow, is_outage
 from libs.common.errors import PermanentFailure, TemporaryFailure
 from libs.common.inbox import Waiting
 from libs.common.jobs import backoff_seconds, brief
-from libs.common.router import EventRouter, Heard
+from libs.common.router import EventRouter, Heard, Taken
 from libs.common.set_aside import tell_set_aside
 from libs.common.settings import CommonSettings
-from libs.common.telemetry import EVENTS_HANDLED, HANDLING_SECONDS, current_traceparent
+from libs.common.telemetry import EVENTS_HANDLED, HANDLING_SECONDS
 
 log = logging.getLogger("relance.worker")
 
@@ -47,24 +47,27 @@ class Worker:
         return len(batch)
 
     async def _handle(self, batch: list[Waiting], uow: Uow) -> None:
+        """All of a batch, type by type: its keys differ, so that no key's order is touched."""
+        by_type: dict[str, list[Waiting]] = {}
         for waiting in batch:
-            await self._handle_one(waiting, uow.caused_by(waiting.envelope))
+            by_type.setdefault(waiting.envelope.type, []).append(waiting)
+        for event_type, alike in by_type.items():
+            await self._handle_alike(event_type, alike, uow)
         await uow.flush()
         if batch:
             await inbox.mark_done(uow.session, [waiting.seq for waiting in batch])
 
-    async def _handle_one(self, waiting: Waiting, uow: Uow) -> None:
-        envelope = waiting.envelope
-        handler, fold = self._router.handlers.get(envelope.type), self._router.folds.get(envelope.type)
+    async def _handle_alike(self, event_type: str, alike: list[Waiting], uow: Uow) -> None:
+        handler, fold = self._router.handlers.get(event_type), self._router.folds.get(event_type)
         if handler is None and fold is None:
-            raise PermanentFailure(f"{self._router.service} has no handler for {envelope.type}")
-        current_traceparent.set(envelope.traceparent)
-        event = envelope.event()
-        if fold is not None and waiting.cause is not None:
-            # It may be here because its fold failed; to fold again what was folded changes nothing.
-            await fold([Heard(event, envelope)], uow.session)
+            raise PermanentFailure(f"{self._router.service} has no handler for {event_type}")
+        heard = [(Heard(waiting.envelope.event(), waiting.envelope), waiting) for waiting in alike]
+        # What failed before may be here because its fold did; to fold again what was folded changes nothing.
+        again = [fact for fact, waiting in heard if waiting.cause is not None]
+        if fold is not None and again:
+            await fold(again, uow.session)
         if handler is not None:
-            await handler(event, uow)
+            await handler([Taken(fact.event, uow.caused_by(fact.envelope)) for fact, _ in heard])
 
     async def _work_alone(self, seq: int) -> None:
         waiting: Waiting | None = None

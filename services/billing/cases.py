@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from libs.common.database import Uow
-from libs.common.events.billing import InvoiceClosed, InvoiceUnpaid, PaymentActionRequired
+from libs.common.events.billing import InvoiceClosed, InvoicePaid, InvoiceUnpaid, PaymentActionRequired
 from libs.integrations.stripe import Invoice
 from services.billing import domain, queries
 from services.billing.domain import Action, Case, CaseState, Step
@@ -88,22 +88,29 @@ async def _resume_cycle(uow: Uow, scene: Scene) -> None:
 
 
 async def _tell_paid(uow: Uow, scene: Scene, *, is_recovered: bool) -> None:
-    debtor = scene.debtor
-    paid = domain.invoice_paid(
-        scene.invoice, debtor.company_id, debtor.name, debtor.email, now=uow.now, is_recovered=is_recovered
-    )
+    paid = _invoice_paid(uow, scene, is_recovered=is_recovered)
     await uow.publish(paid, traceparent=scene.traceparent, causation_id=scene.causation_id)
 
 
 async def _tell_recovered(uow: Uow, scene: Scene) -> None:
     assert scene.row is not None, "only a try of a case recovers"
-    debtor, attempt_count = scene.debtor, scene.row.case.attempt_count
+    attempt_count = scene.row.case.attempt_count
     attempts = await queries.attempts.list_attempts(uow.session, scene.invoice.id, attempt_count)
-    paid = domain.invoice_paid(
-        scene.invoice, debtor.company_id, debtor.name, debtor.email, now=uow.now, is_recovered=True
-    )
+    paid = _invoice_paid(uow, scene, is_recovered=True)
     recovered = domain.payment_recovered(paid, attempt_count, attempts)
     await uow.publish(recovered, traceparent=scene.traceparent, causation_id=scene.causation_id)
+
+
+def _invoice_paid(uow: Uow, scene: Scene, *, is_recovered: bool) -> InvoicePaid:
+    invoice, debtor = scene.invoice, scene.debtor
+    return domain.invoice_paid(
+        invoice,
+        debtor.company_id,
+        debtor.name(invoice),
+        debtor.email(invoice),
+        now=uow.now,
+        is_recovered=is_recovered,
+    )
 
 
 async def _tell_unpaid(uow: Uow, scene: Scene) -> None:
@@ -127,8 +134,8 @@ async def _tell_unpaid(uow: Uow, scene: Scene) -> None:
         deadline_at=domain.deadline_of(earliest, scene.deadline_days),
         stage=domain.stage_of(len(open_cases)),
         cases_being_tried=sum(c.state == CaseState.ATTEMPTING for c in others),
-        customer_name=debtor.name,
-        customer_email=debtor.email,
+        customer_name=debtor.name(scene.invoice),
+        customer_email=debtor.email(scene.invoice),
     )
     await uow.publish(unpaid, traceparent=scene.traceparent, causation_id=scene.causation_id)
 
@@ -145,8 +152,8 @@ async def _tell_action_required(uow: Uow, scene: Scene) -> None:
         currency=invoice.currency,
         billing_cycle=invoice.billing_cycle,
         hosted_invoice_url=invoice.hosted_invoice_url,
-        customer_name=debtor.name,
-        customer_email=debtor.email,
+        customer_name=debtor.name(scene.invoice),
+        customer_email=debtor.email(scene.invoice),
     )
     await uow.publish(required, traceparent=scene.traceparent, causation_id=scene.causation_id)
 

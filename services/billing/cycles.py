@@ -22,7 +22,7 @@ from services.billing import domain, queries
 from services.billing.cases import Scene, carry_out
 from services.billing.domain import AllTried, Attempt, AttemptState, CaseState, TryBegun, TrySettled
 from services.billing.queries.cases import CaseRow
-from services.billing.queries.stripe_copy import Debtor
+from services.billing.queries.stripe_copy import CustomerCopy, Debtor
 from services.billing.settings import BillingSettings
 
 log = logging.getLogger("relance.dunning")
@@ -95,8 +95,8 @@ class Cycle:
         just_failed_id = await self._find_just_failed_id()
         default_id = await self._find_default_id(invoice) or customer.default_payment_method_id
         async with self._database.begin() as uow:
-            company_id = domain.company_of(customer)
-            await queries.stripe_copy.save_customer(uow.session, customer, company_id, uow.now)
+            copy = CustomerCopy(customer, domain.company_of(customer), uow.now)
+            await queries.stripe_copy.save_customers(uow.session, [copy])
         async with self._hold() as held:
             past = await queries.attempts.list_past_declines(
                 held.session, [m.fingerprint for m in methods if m.fingerprint]
@@ -249,9 +249,7 @@ class Cycle:
     async def _hold(self) -> AsyncIterator[Held]:
         """A transaction in which the company and the case are locked and the claim still stands."""
         async with self._database.begin() as uow:
-            debtor = await queries.stripe_copy.lock_debtor(
-                uow.session, self._claimed.stripe_customer_id, None
-            )
+            debtor = await queries.stripe_copy.lock_debtor(uow.session, self._claimed.stripe_customer_id)
             row = await queries.cases.find_case(uow.session, self._invoice_id)
             if row is None:
                 raise TemporaryFailure(f"the case of {self._invoice_id} is not there")
@@ -265,16 +263,9 @@ class Cycle:
             yield Held(uow, row, debtor)
 
     def _scene(self, held: Held, invoice: Invoice) -> Scene:
-        debtor = replace(
-            held.debtor,
-            name=invoice.customer_name or held.debtor.name
-            if held.debtor.name == held.row.stripe_customer_id
-            else held.debtor.name,
-            email=held.debtor.email or invoice.customer_email,
-        )
         return Scene(
             invoice=invoice,
-            debtor=debtor,
+            debtor=held.debtor,
             row=held.row,
             causation_id=held.row.causation_id,
             traceparent=held.row.traceparent,

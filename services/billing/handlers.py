@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.database import Uow
-from libs.common.errors import PermanentFailure
 from libs.common.events.billing import SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered
 from libs.common.events.stripe import StripeEventReceived
-from libs.common.router import EventRouter, Heard
+from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import read_event
 from services.billing import domain, queries
 from services.billing.cases import Scene, carry_out
@@ -25,6 +25,8 @@ from services.billing.domain import (
     Paid,
     SubscriptionBegun,
 )
+from services.billing.queries.cases import CaseRow
+from services.billing.queries.stripe_copy import CustomerCopy, Debtor, InvoiceCopy
 
 router = EventRouter("billing")
 
@@ -32,46 +34,68 @@ router = EventRouter("billing")
 _NO_DEADLINE = 0
 
 
-@router.on(StripeEventReceived)
-async def take_in(received: StripeEventReceived, uow: Uow) -> None:
-    """Once for each Stripe event; what it did is noted beside it."""
-    event = read_event(json.loads(received.body))
-    changes = domain.translate(event)
-    outcomes = [await _apply(change, uow) for change in changes]
-    outcome = "; ".join(outcomes) or "known and ignored"
-    queries.stripe_copy.add_event_note(uow, event, received.event_id, outcome)
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a batch of Stripe events is about, stored and held for the transaction."""
+
+    debtors: Mapping[str, Debtor]
+    statuses: Mapping[str, str]
+    rows: Mapping[str, CaseRow]
 
 
-async def _apply(change: Change, uow: Uow) -> str:
+@router.on_batch(StripeEventReceived)
+async def take_in(batch: Sequence[Taken[StripeEventReceived]]) -> None:
+    """Each Stripe event acts once; what it did is noted beside it. What they need is read for all at once."""
+    read = [read_event(json.loads(taken.event.body)) for taken in batch]
+    changes = [domain.translate(event) for event in read]
+    known = await _store(changes, batch[0].uow.session)
+    for taken, event, its_changes in zip(batch, read, changes, strict=True):
+        taken.resume_trace()
+        outcomes = [await _apply(change, known, taken.uow) for change in its_changes]
+        outcome = "; ".join(outcomes) or "known and ignored"
+        queries.stripe_copy.add_event_note(taken.uow, event, taken.event.event_id, outcome)
+
+
+async def _store(changes: Sequence[Sequence[Change]], session: AsyncSession) -> _Known:
+    """The copies follow; everybody whom a change is about is held. An invoice has one Stripe customer, hence
+    one key, hence at most one event in a batch."""
+    every = [change for its_changes in changes for change in its_changes]
+    customers = [c for c in every if isinstance(c, CustomerSeen)]
+    invoices = [c for c in every if isinstance(c, InvoiceSeen)]
+    if customers:
+        copies = [CustomerCopy(c.customer, domain.company_of(c.customer), c.seen_at) for c in customers]
+        await queries.stripe_copy.save_customers(session, copies)
+    debtors, statuses, rows = dict[str, Debtor](), dict[str, str](), dict[str, CaseRow]()
+    debtor_ids = [c.customer_id for c in every if isinstance(c, InvoiceSeen | SubscriptionBegun)]
+    if debtor_ids:
+        debtors = await queries.stripe_copy.lock_debtors(session, debtor_ids)
+    if invoices:
+        seen = [InvoiceCopy(c.invoice, c.seen_at) for c in invoices]
+        statuses = await queries.stripe_copy.save_invoices(session, seen)
+        rows = await queries.cases.list_cases(session, [c.invoice.id for c in invoices if c.fact])
+    return _Known(debtors, statuses, rows)
+
+
+async def _apply(change: Change, known: _Known, uow: Uow) -> str:
     match change:
-        case CustomerSeen():
-            return await _see_customer(change, uow)
-        case InvoiceSeen(fact=None):
-            await queries.stripe_copy.save_invoice(uow.session, change.invoice, change.seen_at)
+        case CustomerSeen() | InvoiceSeen(fact=None):
             return "noted"
         case InvoiceSeen():
-            return await _see_invoice(change, uow)
+            return await _see_invoice(change, known, uow)
         case SubscriptionBegun():
-            return await _see_subscription(change, uow)
+            return await _see_subscription(change, known.debtors[change.customer_id], uow)
 
 
-async def _see_customer(seen: CustomerSeen, uow: Uow) -> str:
-    company_id = domain.company_of(seen.customer)
-    await queries.stripe_copy.save_customer(uow.session, seen.customer, company_id, seen.seen_at)
-    return "noted"
-
-
-async def _see_invoice(seen: InvoiceSeen, uow: Uow) -> str:
+async def _see_invoice(seen: InvoiceSeen, known: _Known, uow: Uow) -> str:
+    assert uow.cause is not None, "an invoice is seen by a Stripe event"
     invoice = seen.invoice
-    if invoice.customer_id is None or uow.cause is None:
-        raise PermanentFailure(f"invoice {invoice.id} has no customer")
-    debtor = await queries.stripe_copy.lock_debtor(uow.session, invoice.customer_id, invoice)
-    status = await queries.stripe_copy.save_invoice(uow.session, invoice, seen.seen_at)
-    row = await queries.cases.find_case(uow.session, invoice.id)
-    step = domain.advance(row.case if row else None, _with_stored_status(seen.fact, status))
+    row = known.rows.get(invoice.id)
+    step = domain.advance(
+        row.case if row else None, _with_stored_status(seen.fact, known.statuses[invoice.id])
+    )
     scene = Scene(
         invoice=invoice,
-        debtor=debtor,
+        debtor=known.debtors[seen.customer_id],
         row=row,
         causation_id=uow.cause.event_id,
         traceparent=uow.cause.traceparent,
@@ -89,8 +113,7 @@ def _with_stored_status(fact: Failed | Paid | GivenUp | None, status: str) -> Fa
     return fact
 
 
-async def _see_subscription(begun: SubscriptionBegun, uow: Uow) -> str:
-    debtor = await queries.stripe_copy.lock_debtor(uow.session, begun.customer_id, None)
+async def _see_subscription(begun: SubscriptionBegun, debtor: Debtor, uow: Uow) -> str:
     await uow.publish(
         SubscriptionStarted(
             company_id=debtor.company_id,

@@ -25,6 +25,7 @@ class InvoiceSeen:
     """An invoice as Stripe had it at `seen_at`, and what that says to its dunning case, if anything."""
 
     invoice: Invoice
+    customer_id: str
     seen_at: datetime
     fact: Failed | Paid | GivenUp | None = None
 
@@ -73,7 +74,7 @@ def _invoice_seen(event: StripeEvent) -> list[Change]:
     invoice = read_invoice(event.thing)
     if invoice.customer_id is None:
         return []
-    return [InvoiceSeen(invoice, event.created_at, _fact_of(event, invoice))]
+    return [InvoiceSeen(invoice, invoice.customer_id, event.created_at, _fact_of(event, invoice))]
 
 
 def _fact_of(event: StripeEvent, invoice: Invoice) -> Failed | Paid | GivenUp | None:

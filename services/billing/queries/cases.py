@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,7 +34,10 @@ _COLUMNS = """
     is_paid_seen, closed_why, opened_at, fence, failures, causation_id, traceparent
 """
 
-_FIND = text(f"select {_COLUMNS} from dunning_cases where invoice_id = :invoice_id for update")  # noqa: S608
+_LIST = text(f"""
+    select {_COLUMNS} from dunning_cases where invoice_id = any(cast(:invoice_ids as text[]))
+    order by invoice_id for update
+""")  # noqa: S608
 
 _CLAIM = text(f"""
     update dunning_cases set fence = fence + 1, lease_until = now() + make_interval(secs => :lease_seconds)
@@ -112,10 +116,15 @@ def _case_row(row: Any) -> CaseRow:
     )
 
 
+async def list_cases(session: AsyncSession, invoice_ids: Sequence[str]) -> dict[str, CaseRow]:
+    """By invoice, those that have one, locked until the end of the transaction. Hold the companies' streams
+    first."""
+    rows = await session.execute(_LIST, {"invoice_ids": list(invoice_ids)})
+    return {row.invoice_id: _case_row(row) for row in rows}
+
+
 async def find_case(session: AsyncSession, invoice_id: str) -> CaseRow | None:
-    """The case, locked until the end of the transaction. Hold the company's stream first."""
-    row = (await session.execute(_FIND, {"invoice_id": invoice_id})).one_or_none()
-    return None if row is None else _case_row(row)
+    return (await list_cases(session, [invoice_id])).get(invoice_id)
 
 
 async def claim_due_cases(session: AsyncSession, *, limit: int, lease_seconds: float) -> list[CaseRow]:

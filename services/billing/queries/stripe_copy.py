@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -21,9 +21,34 @@ from libs.integrations.stripe import Customer, Invoice, StripeEvent
 class Debtor:
     """Whom a Stripe customer is to us: a company of the directory, or a provisional one."""
 
+    stripe_customer_id: str
     company_id: UUID
-    name: str
-    email: str | None
+    known_name: str | None
+    known_email: str | None
+
+    def name(self, invoice: Invoice) -> str:
+        """The invoice's own name and address fill what nobody else knows."""
+        return self.known_name or invoice.customer_name or self.stripe_customer_id
+
+    def email(self, invoice: Invoice) -> str | None:
+        return self.known_email or invoice.customer_email
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerCopy:
+    """A customer as Stripe had it at `seen_at`, and the company that its metadata names."""
+
+    customer: Customer
+    company_id: UUID | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceCopy:
+    """An invoice as Stripe had it at `seen_at`."""
+
+    invoice: Invoice
+    seen_at: datetime
 
 
 _NOTE_EVENT = text("""
@@ -41,42 +66,58 @@ _SAVE_COMPANIES = text("""
     on conflict (company_id) do nothing
 """)
 
-_SAVE_CUSTOMER = text("""
+_SAVE_CUSTOMERS = text("""
     insert into customers as c (stripe_customer_id, company_id, name, email, seen_at)
-    values (:id, :company_id, :name, :email, :seen_at)
+    select distinct on (id) id, company_id, name, email, seen_at
+    from unnest(
+        cast(:ids as text[]), cast(:company_ids as uuid[]), cast(:names as text[]), cast(:emails as text[]),
+        cast(:seen_at as timestamptz[])
+    ) as seen (id, company_id, name, email, seen_at)
+    order by id, seen_at desc
     on conflict (stripe_customer_id) do update
     set company_id = coalesce(excluded.company_id, c.company_id), name = excluded.name,
         email = excluded.email, seen_at = excluded.seen_at
     where excluded.seen_at >= c.seen_at
 """)
 
-# Resolved and locked in one round trip: nothing may be decided about a company that is not held.
-_LOCK_DEBTOR = text("""
-    with resolved as (
-        select coalesce(customer.company_id, linked.company_id, :provisional) as company_id,
+# Resolved and locked in one round trip, in sorted order: nothing may be decided about a company that is not
+# held, and two batches with the same companies must not wait for each other.
+_LOCK_DEBTORS = text("""
+    with asked as (
+        select distinct id, provisional
+        from unnest(cast(:customer_ids as text[]), cast(:provisionals as uuid[])) as a (id, provisional)
+    ), resolved as (
+        select asked.id as stripe_customer_id,
+               coalesce(customer.company_id, linked.company_id, asked.provisional) as company_id,
                coalesce(own.name, linked.name, customer.name) as name,
                coalesce(own.email, linked.email, customer.email) as email
-        from (select cast(:customer_id as text) as id) as asked
+        from asked
         left join customers customer on customer.stripe_customer_id = asked.id
         left join companies own on own.company_id = customer.company_id
         left join lateral (
             select * from companies where stripe_customer_id = asked.id order by company_id limit 1
         ) linked on true
     ), locked as (
-        insert into streams (key, revision) select cast(company_id as text), 0 from resolved
+        insert into streams (key, revision)
+        select distinct cast(company_id as text) as key, 0 from resolved order by key
         on conflict (key) do update set revision = streams.revision
         returning key
     )
-    select resolved.* from resolved, locked
+    select resolved.* from resolved join locked on locked.key = cast(resolved.company_id as text)
 """)
 
 # Status moves forward only; everything else is taken from whichever copy is further on.
-_SAVE_INVOICE = text("""
+_SAVE_INVOICES = text("""
     insert into invoices as i (invoice_id, stripe_customer_id, subscription_id, status, number, currency,
         amount_due_cents, amount_remaining_cents, attempt_count, billing_cycle, issued_at,
         hosted_invoice_url, seen_at)
-    values (:invoice_id, :customer_id, :subscription_id, :status, :number, :currency, :amount_due,
-        :amount_remaining, :attempt_count, :billing_cycle, :issued_at, :hosted_invoice_url, :seen_at)
+    select * from unnest(
+        cast(:invoice_ids as text[]), cast(:customer_ids as text[]), cast(:subscription_ids as text[]),
+        cast(:statuses as text[]), cast(:numbers as text[]), cast(:currencies as text[]),
+        cast(:amounts_due as bigint[]), cast(:amounts_remaining as bigint[]), cast(:attempt_counts as int[]),
+        cast(:billing_cycles as text[]), cast(:issued_at as timestamptz[]),
+        cast(:hosted_invoice_urls as text[]), cast(:seen_at as timestamptz[])
+    )
     on conflict (invoice_id) do update
     set (status, number, currency, amount_due_cents, amount_remaining_cents, subscription_id,
          billing_cycle, hosted_invoice_url, seen_at)
@@ -88,10 +129,12 @@ _SAVE_INVOICE = text("""
            excluded.attempt_count, excluded.seen_at)
         > (array_position(array['draft', 'open', 'uncollectible', 'paid', 'void'], i.status),
            i.attempt_count, i.seen_at)
-    returning status
+    returning invoice_id, status
 """)
 
-_GET_INVOICE_STATUS = text("select status from invoices where invoice_id = :invoice_id")
+_LIST_INVOICE_STATUSES = text("""
+    select invoice_id, status from invoices where invoice_id = any(cast(:invoice_ids as text[]))
+""")
 
 _LIST_OPEN = text("""
     select i.invoice_id, i.number, i.amount_remaining_cents, i.currency, i.billing_cycle, i.issued_at,
@@ -135,50 +178,65 @@ async def add_companies(session: AsyncSession, registered: Sequence[CompanyRegis
     )
 
 
-async def save_customer(
-    session: AsyncSession, customer: Customer, company_id: UUID | None, seen_at: datetime
-) -> None:
-    values = {
-        "id": customer.id,
-        "company_id": company_id,
-        "name": customer.name,
-        "email": customer.email,
-        "seen_at": seen_at,
-    }
-    await session.execute(_SAVE_CUSTOMER, values)
-
-
-async def lock_debtor(session: AsyncSession, stripe_customer_id: str, invoice: Invoice | None) -> Debtor:
-    """Whose debt it is, held until the end of the transaction; the invoice's own name and address fill
-    what nobody else knows."""
-    row = (
-        await session.execute(
-            _LOCK_DEBTOR,
-            {
-                "customer_id": stripe_customer_id,
-                "provisional": provisional_company_id(stripe_customer_id),
-            },
-        )
-    ).one()
-    return Debtor(
-        company_id=row.company_id,
-        name=row.name or (invoice.customer_name if invoice else None) or stripe_customer_id,
-        email=row.email or (invoice.customer_email if invoice else None),
+async def save_customers(session: AsyncSession, seen: Sequence[CustomerCopy]) -> None:
+    """Keep the newest copy of each."""
+    await session.execute(
+        _SAVE_CUSTOMERS,
+        {
+            "ids": [s.customer.id for s in seen],
+            "company_ids": [s.company_id for s in seen],
+            "names": [s.customer.name for s in seen],
+            "emails": [s.customer.email for s in seen],
+            "seen_at": [s.seen_at for s in seen],
+        },
     )
 
 
-async def save_invoice(session: AsyncSession, invoice: Invoice, seen_at: datetime) -> str:
-    """Keep the further of the two copies; answers with the status that holds now."""
-    values = asdict(invoice) | {
-        "invoice_id": invoice.id,
-        "billing_cycle": invoice.billing_cycle,
-        "issued_at": invoice.created_at,
-        "seen_at": seen_at,
+async def lock_debtors(session: AsyncSession, stripe_customer_ids: Sequence[str]) -> dict[str, Debtor]:
+    """By Stripe customer, whose debt is whose; all held until the end of the transaction."""
+    values = {
+        "customer_ids": list(stripe_customer_ids),
+        "provisionals": [provisional_company_id(id_) for id_ in stripe_customer_ids],
     }
-    status = (await session.execute(_SAVE_INVOICE, values)).scalar_one_or_none()
-    if status is None:
-        status = (await session.execute(_GET_INVOICE_STATUS, {"invoice_id": invoice.id})).scalar_one()
-    return str(status)
+    return {
+        row.stripe_customer_id: Debtor(row.stripe_customer_id, row.company_id, row.name, row.email)
+        for row in await session.execute(_LOCK_DEBTORS, values)
+    }
+
+
+async def lock_debtor(session: AsyncSession, stripe_customer_id: str) -> Debtor:
+    return (await lock_debtors(session, [stripe_customer_id]))[stripe_customer_id]
+
+
+async def save_invoices(session: AsyncSession, seen: Sequence[InvoiceCopy]) -> dict[str, str]:
+    """Keep the further of the two copies of each, different invoices all; answers with the status that holds
+    now, by invoice. Hold their companies' streams first."""
+    invoices = [s.invoice for s in seen]
+    values = {
+        "invoice_ids": [i.id for i in invoices],
+        "customer_ids": [i.customer_id for i in invoices],
+        "subscription_ids": [i.subscription_id for i in invoices],
+        "statuses": [i.status for i in invoices],
+        "numbers": [i.number for i in invoices],
+        "currencies": [i.currency for i in invoices],
+        "amounts_due": [i.amount_due for i in invoices],
+        "amounts_remaining": [i.amount_remaining for i in invoices],
+        "attempt_counts": [i.attempt_count for i in invoices],
+        "billing_cycles": [i.billing_cycle for i in invoices],
+        "issued_at": [i.created_at for i in invoices],
+        "hosted_invoice_urls": [i.hosted_invoice_url for i in invoices],
+        "seen_at": [s.seen_at for s in seen],
+    }
+    statuses = {row.invoice_id: row.status for row in await session.execute(_SAVE_INVOICES, values)}
+    kept = [i.id for i in invoices if i.id not in statuses]
+    if kept:
+        rows = await session.execute(_LIST_INVOICE_STATUSES, {"invoice_ids": kept})
+        statuses.update({row.invoice_id: row.status for row in rows})
+    return statuses
+
+
+async def save_invoice(session: AsyncSession, invoice: Invoice, seen_at: datetime) -> None:
+    await save_invoices(session, [InvoiceCopy(invoice, seen_at)])
 
 
 async def list_open_cases(session: AsyncSession, company_id: UUID) -> list[OpenCase]:

@@ -119,6 +119,11 @@ def test_a_json_line_is_one_line() -> None:
     assert "\n" not in JsonFormatter("billing").format(record("two\nlines"))
 
 
+def test_a_json_line_can_always_be_written() -> None:
+    line = JsonFormatter("billing").format(record("half a letter: \udcff, é"))
+    assert json.loads(line.encode())["message"] == "half a letter: \udcff, é"
+
+
 def test_a_noisy_library_is_heard_once_in_a_while_and_nobody_else_is_kept_quiet() -> None:
     quiet = OncePerWhile(seconds=3600)
     noisy = logging.LogRecord("aiokafka.conn", logging.ERROR, __file__, 1, "down %s", ("a",), None)
