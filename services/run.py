@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from libs.common import log
+from libs.common.one_write import OneWriteProtocol
 from libs.common.router import EventRouter
 from libs.common.service import Door
 from libs.common.settings import CommonSettings, load
@@ -70,12 +71,13 @@ def _configuration(app: FastAPI, settings: CommonSettings, service: str) -> uvic
         host=settings.host,
         port=getattr(settings, f"{service}_port"),
         loop="uvloop",
-        http="httptools",
+        http=OneWriteProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=max(1, round(settings.shutdown_seconds)),
     )
 

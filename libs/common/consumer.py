@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
-from uuid import uuid5
 
 from aiokafka import ConsumerRecord
 from faststream import AckPolicy
@@ -25,7 +24,7 @@ from libs.common.database import Database, Uow, is_outage
 from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure, TemporaryFailure
 from libs.common.events import EVENTS
-from libs.common.events.event import NAMESPACE
+from libs.common.events.event import uuid_of
 from libs.common.jobs import Alarm, brief, printable
 from libs.common.router import EventRouter, Heard
 from libs.common.set_aside import LONGEST_SHOWN, tell_set_aside
@@ -220,7 +219,7 @@ def _unreadable(record: Record) -> Envelope:
     place = f"{record.topic}/{record.partition}@{record.offset}"
     key = printable((record.key or b"").decode(errors="backslashreplace"))
     return Envelope(
-        event_id=uuid5(NAMESPACE, f"unreadable|{place}"),
+        event_id=uuid_of(f"unreadable|{place}"),
         type="unreadable",
         source=place,
         key=key[:LONGEST_SHOWN] or place,
@@ -231,8 +230,7 @@ def _unreadable(record: Record) -> Envelope:
 
 def _storable(envelope: Envelope) -> Envelope:
     """The same bytes under the same id, without whatever the database may have refused."""
-    return dataclasses.replace(
-        envelope,
+    return envelope._replace(
         type=printable(envelope.type),
         source=printable(envelope.source),
         key=printable(envelope.key)[:LONGEST_SHOWN],

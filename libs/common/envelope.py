@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from functools import lru_cache
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from libs.common.errors import PermanentFailure
@@ -19,8 +19,7 @@ LARGEST_REVISION = 2**63
 """What PostgreSQL's bigint no longer holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One telling of a fact. `revision` numbers the facts of a key per teller (None for Stripe's own)."""
 
     event_id: UUID
@@ -35,13 +34,10 @@ class Envelope:
 
     def headers(self) -> Headers:
         headers = [
-            ("ce_specversion", b"1.0"),
+            *_constant_headers(self.type, self.source),
             ("ce_id", str(self.event_id).encode()),
-            ("ce_type", self.type.encode()),
-            ("ce_source", self.source.encode()),
             ("ce_subject", self.key.encode()),
             ("ce_time", self.time.isoformat().encode()),
-            ("content-type", b"application/json"),
         ]
         if self.revision is not None:
             headers.append(("ce_revision", str(self.revision).encode()))
@@ -73,6 +69,16 @@ class Envelope:
         if event_class is None:
             raise PermanentFailure(f"no event class is declared for type {self.type!r}")
         return event_class.from_bytes(self.data)
+
+
+@lru_cache(maxsize=256)
+def _constant_headers(event_type: str, source: str) -> Headers:
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_type", event_type.encode()),
+        ("ce_source", source.encode()),
+        ("content-type", b"application/json"),
+    ]
 
 
 def _required(headers: Mapping[str, bytes | None], name: str, read: Callable[[str], T]) -> T:

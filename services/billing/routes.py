@@ -15,7 +15,12 @@ from starlette.types import Message, Receive, Scope, Send
 from libs.common.clock import Clock
 from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure, TemporaryFailure
-from libs.common.events.stripe import StripeEventReceived
+from libs.common.events.stripe import (
+    StripeEventReceived,
+    read_stripe_event,
+    stripe_event_uuid,
+    stripe_key,
+)
 from libs.common.producer import Producer
 from libs.common.telemetry import new_traceparent
 from libs.common.topics import topic_of
@@ -54,8 +59,8 @@ class Ingress:
         try:
             headers = dict(scope["headers"])
             body = await self._read(headers, receive)
-            received = self._believe(body, headers.get(b"stripe-signature"))
-            await self._producer.append(self._topic, self._envelope(received))
+            envelope = self._believe(body, headers.get(b"stripe-signature"))
+            await self._producer.append(self._topic, envelope)
         except TooLargeError:
             reason = f"the body is larger than {self._max_bytes} bytes"
             await _answer(send, 413, _refusal("too_large", reason))
@@ -83,24 +88,23 @@ class Ingress:
             raise TooLargeError
         return body
 
-    def _believe(self, body: bytes, signature: bytes | None) -> StripeEventReceived:
+    def _believe(self, body: bytes, signature: bytes | None) -> Envelope:
+        now = self._clock()
         verify_signature(
             body,
             None if signature is None else signature.decode("latin-1"),
             self._secrets,
             tolerance_seconds=self._tolerance_seconds,
-            now=self._clock().timestamp(),
+            now=now.timestamp(),
         )
-        return StripeEventReceived.from_bytes(body)
-
-    def _envelope(self, received: StripeEventReceived) -> Envelope:
+        event = read_stripe_event(body)
         return Envelope(
-            event_id=received.event_id,
-            type=received.type,
+            event_id=stripe_event_uuid(event["id"]),
+            type=StripeEventReceived.type,
             source="/stripe/webhook",
-            key=received.key,
-            time=self._clock(),
-            data=received.body,
+            key=stripe_key(event),
+            time=now,
+            data=body,
             traceparent=new_traceparent(),
         )
 

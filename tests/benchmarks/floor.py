@@ -31,6 +31,10 @@ class Floor:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
+        if scope["method"] == "GET":  # is it up?
+            await send({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
         message = await receive()
         body = message["body"]
         while message.get("more_body"):
@@ -40,7 +44,7 @@ class Floor:
         WebhookSignature.verify_header(body.decode(), signature, self._secret, 300)
         assert self._producer is not None
         self._count += 1  # keys of their own, as customers have: they spread over the partitions
-        await self._producer.send_and_wait(self._topic, body, key=b"cus_%d" % self._count)
+        await self._producer.send_and_wait(self._topic, body, key=b"cus_%014d" % self._count)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"{}"})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import sha1
 from typing import ClassVar, Self
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,8 +13,17 @@ from libs.common.errors import PermanentFailure
 # Every id in Relance is derived from this one, so that the same fact gets the same id on every machine.
 NAMESPACE = UUID("6f1c8a52-0d0f-5b7e-9c55-5e3b9f0e7a11")
 
+_NAMESPACE_SHA1 = sha1(NAMESPACE.bytes, usedforsecurity=False)
+
 EVENTS: dict[str, type[Event]] = {}
 """Every declared event class by its wire type, such as `billing.invoice_paid.v1`."""
+
+
+def uuid_of(text: str) -> UUID:
+    """`uuid5(NAMESPACE, text)`, at half its cost: it is drawn for every event that comes or goes."""
+    digest = _NAMESPACE_SHA1.copy()
+    digest.update(text.encode())
+    return UUID(bytes=digest.digest()[:16], version=5)
 
 
 class Event(BaseModel):
@@ -50,7 +60,7 @@ class Event(BaseModel):
     @property
     def event_id(self) -> UUID:
         values = "|".join(_escaped(str(getattr(self, name))) for name in self.identity)
-        return uuid5(NAMESPACE, f"{self.type}|{values}")
+        return uuid_of(f"{self.type}|{values}")
 
     def to_bytes(self) -> bytes:
         return self.model_dump_json().encode()
@@ -84,4 +94,4 @@ class CompanyEvent(Event):
 
 def provisional_company_id(stripe_customer_id: str) -> UUID:
     """The company of a Stripe customer whom nobody knows yet."""
-    return uuid5(NAMESPACE, f"provisional_company|{stripe_customer_id}")
+    return uuid_of(f"provisional_company|{stripe_customer_id}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any, ClassVar, Self
-from uuid import UUID, uuid5
+from uuid import UUID
+
+from pydantic_core import from_json
 
 from libs.common.errors import PermanentFailure
-from libs.common.events.event import NAMESPACE, Event
+from libs.common.events.event import Event, uuid_of
 
 
 class StripeEventReceived(Event):
@@ -34,19 +36,17 @@ class StripeEventReceived(Event):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Raises PermanentFailure unless the bytes are a JSON object with an id, a type and an object."""
-        event = _object(data)
+        event = read_stripe_event(data)
         return cls(stripe_event_id=event["id"], stripe_key=stripe_key(event), body=data)
 
 
 def stripe_event_uuid(stripe_event_id: str) -> UUID:
-    return uuid5(NAMESPACE, f"stripe_event|{stripe_event_id}")
+    return uuid_of(f"stripe_event|{stripe_event_id}")
 
 
-def _object(data: bytes) -> dict[str, Any]:
-    try:
-        event = json.loads(data)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError too
-        raise PermanentFailure(f"a Stripe event must be JSON in UTF-8: {error}") from error
+def read_stripe_event(data: bytes) -> dict[str, Any]:
+    """Raises PermanentFailure unless the bytes are a JSON object with an id, a type and an object."""
+    event = _parsed(data)
     if not isinstance(event, dict):
         raise PermanentFailure(f"a Stripe event must be a JSON object, not {type(event).__name__}")
     for name in ("id", "type"):
@@ -56,6 +56,19 @@ def _object(data: bytes) -> dict[str, Any]:
     if not isinstance(data_, dict) or not isinstance(data_.get("object"), dict):
         raise PermanentFailure("a Stripe event must have 'data.object' as an object")
     return event
+
+
+def _parsed(data: bytes) -> Any:
+    """By pydantic's parser, which is twice as fast; what it refuses, the standard one judges: it bears half
+    of a surrogate pair, and a webhook that is only odd must not be lost."""
+    try:
+        return from_json(data)
+    except ValueError:
+        pass
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError too
+        raise PermanentFailure(f"a Stripe event must be JSON in UTF-8: {error}") from error
 
 
 def stripe_key(event: dict[str, Any]) -> str:

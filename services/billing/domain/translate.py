@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID, uuid5
+from uuid import UUID
 
-from libs.common.events.event import NAMESPACE
+from libs.common.events.event import uuid_of
 from libs.integrations.stripe import Customer, Invoice, StripeEvent, read_customer, read_invoice
 from services.billing.domain.attempts import is_own_key
 from services.billing.domain.dunning import Failed, GivenUp, Paid
@@ -49,7 +49,7 @@ def company_of(customer: Customer) -> UUID | None:
     try:
         return UUID(customer.company)
     except ValueError:
-        return uuid5(NAMESPACE, f"legacy_company|{customer.company}")
+        return uuid_of(f"legacy_company|{customer.company}")
 
 
 def translate(event: StripeEvent) -> list[Change]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from libs.common.events.billing import OpenInvoice
-from libs.common.events.event import NAMESPACE
+from libs.common.events.event import uuid_of
 
 
 class Status(StrEnum):
@@ -67,7 +67,7 @@ class Message:
 
     @property
     def delivery_id(self) -> UUID:
-        return uuid5(NAMESPACE, f"delivery|{self.dedup_key}")
+        return uuid_of(f"delivery|{self.dedup_key}")
 
 
 @dataclass(frozen=True, slots=True)
