@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import ClassVar
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,6 +44,51 @@ class SubscriptionStarted(CompanyEvent):
 
     subscription_id: str
     started_at: datetime
+
+
+class TrialStarted(CompanyEvent):
+    """A company's subscription began with a trial."""
+
+    type: ClassVar[str] = "billing.trial_started.v1"
+    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+
+    subscription_id: str
+    started_at: datetime
+    trial_ends_at: datetime
+    plan: str | None = None
+
+
+class SubscriptionChanged(CompanyEvent):
+    """A subscription's state or plan changed; `status` is Stripe's word for it, or `lifetime`."""
+
+    type: ClassVar[str] = "billing.subscription_changed.v1"
+    identity: ClassVar[tuple[str, ...]] = ("subscription_id", "status", "plan_id", "changed_at")
+
+    subscription_id: str
+    status: str
+    previous_status: str | None = None
+    plan_id: str | None = None
+    plan: str | None = None
+    previous_plan: str | None = None
+    # What a month of it costs, in the currency's smallest unit; None where Stripe does not say.
+    monthly_cents: int | None = None
+    currency: str | None = None
+    trial_ends_at: datetime | None = None
+    ends_at: datetime | None = None
+    changed_at: datetime
+
+
+class SubscriptionCanceled(CompanyEvent):
+    """A subscription ended."""
+
+    type: ClassVar[str] = "billing.subscription_canceled.v1"
+    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+
+    subscription_id: str
+    canceled_at: datetime
+    reason: str | None = None
+    # Whether the company has another subscription that goes on.
+    has_another: bool = False
 
 
 class InvoicePaid(CompanyEvent):
@@ -132,3 +178,90 @@ class InvoiceClosed(CompanyEvent):
     invoice_id: str
     reason: str
     closed_at: datetime
+
+
+class PaymentRefunded(CompanyEvent):
+    """Money went back to a customer; the amount is what was refunded of the charge so far."""
+
+    type: ClassVar[str] = "billing.payment_refunded.v1"
+    identity: ClassVar[tuple[str, ...]] = ("charge_id", "refunded_cents")
+
+    charge_id: str
+    refunded_cents: int
+    amount_cents: int
+    currency: str
+    refunded_at: datetime
+
+
+class DisputeOpened(CompanyEvent):
+    """A customer disputes a payment with the bank."""
+
+    type: ClassVar[str] = "billing.dispute_opened.v1"
+    identity: ClassVar[tuple[str, ...]] = ("dispute_id",)
+
+    dispute_id: str
+    charge_id: str | None = None
+    amount_cents: int
+    currency: str
+    reason: str | None = None
+    opened_at: datetime
+
+
+class DisputeClosed(CompanyEvent):
+    """A dispute ended; `outcome` is Stripe's word, such as won or lost."""
+
+    type: ClassVar[str] = "billing.dispute_closed.v1"
+    identity: ClassVar[tuple[str, ...]] = ("dispute_id",)
+
+    dispute_id: str
+    outcome: str
+    closed_at: datetime
+
+
+class _LineEvent(CompanyEvent):
+    """`episode` numbers a company's stretches of being unpaid: each has each of these at most once."""
+
+    episode: int
+    at: datetime
+    policy_version: str
+    why: str
+
+
+class LineRestricted(_LineEvent):
+    """A company's outgoing calls are to be restricted; emergency numbers stay reachable."""
+
+    type: ClassVar[str] = "billing.line_restricted.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "episode")
+
+    invoice_ids: tuple[str, ...] = ()
+
+
+class LineCut(_LineEvent):
+    """A company's lines are to be cut; emergency numbers stay reachable."""
+
+    type: ClassVar[str] = "billing.line_cut.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "episode")
+
+    invoice_ids: tuple[str, ...] = ()
+    # The notice that made it lawful: a delivery of notifications, accepted long enough before.
+    notice_delivery_id: UUID | None = None
+
+
+class LineRestored(_LineEvent):
+    """A company's lines are to work again as before."""
+
+    type: ClassVar[str] = "billing.line_restored.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "episode")
+
+
+class LineStateConfirmed(CompanyEvent):
+    """The phone platform did what was wanted of a company's lines, or said why not."""
+
+    type: ClassVar[str] = "billing.line_state_confirmed.v1"
+    identity: ClassVar[tuple[str, ...]] = ("wish_id", "is_done")
+
+    wish_id: UUID
+    wanted: str
+    is_done: bool
+    answer: str
+    confirmed_at: datetime

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from libs.common.events.event import CompanyEvent
+from libs.common.events.event import CompanyEvent, Event
 
 
 class CompanyRegistered(CompanyEvent):
@@ -31,3 +31,77 @@ class StripeCustomerLinked(CompanyEvent):
 
     stripe_customer_id: str
     provisional_company_id: UUID
+
+
+class CompanyUpdated(CompanyEvent):
+    """A company's name or addresses changed; what is not given stays as it was."""
+
+    type: ClassVar[str] = "directory.company_updated.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "updated_at")
+
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    updated_at: datetime
+
+
+class NumberAssigned(CompanyEvent):
+    """A phone number was given to a company."""
+
+    type: ClassVar[str] = "directory.number_assigned.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "number", "assigned_at")
+
+    number: str
+    assigned_at: datetime
+    legacy_contract_id: int | None = None
+
+
+class NumberReleased(CompanyEvent):
+    """A company's phone number was taken back."""
+
+    type: ClassVar[str] = "directory.number_released.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "number", "released_at")
+
+    number: str
+    released_at: datetime
+    why: str
+
+
+class LifetimeGranted(CompanyEvent):
+    """A company is subscribed for life (« Abonné à vie »): it is never dunned, nor asked to subscribe."""
+
+    type: ClassVar[str] = "directory.lifetime_granted.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "granted_at")
+
+    granted_by: str
+    reason: str
+    granted_at: datetime
+    is_granted: bool = True
+
+
+class DunningExempted(CompanyEvent):
+    """A company is not restricted or cut for a while, or no longer spared (`until` in the past)."""
+
+    type: ClassVar[str] = "directory.dunning_exempted.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "exempted_at")
+
+    exempted_by: str
+    reason: str
+    exempted_at: datetime
+    until: datetime
+
+
+class StripeEventReplayRequested(Event):
+    """Somebody wants a stored Stripe event worked again: its state only, or its effects too."""
+
+    type: ClassVar[str] = "directory.stripe_event_replay_requested.v1"
+    identity: ClassVar[tuple[str, ...]] = ("stripe_event_id", "requested_at")
+
+    stripe_event_id: str
+    with_effects: bool
+    requested_by: str
+    requested_at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.stripe_event_id

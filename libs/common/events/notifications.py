@@ -55,3 +55,13 @@ class DeliveryUnknown(_DeliveryEvent):
 
     unknown_at: datetime
     answer: str
+
+
+class DeliveryBounced(_DeliveryEvent):
+    """A message came back: it did not reach its recipient after all."""
+
+    type: ClassVar[str] = "notifications.delivery_bounced.v1"
+    identity: ClassVar[tuple[str, ...]] = ("delivery_id",)
+
+    bounced_at: datetime
+    answer: str
