@@ -131,7 +131,7 @@ class Consumer:
             for event_type, fold in self._router.folds.items():
                 heard = [a for a in arrivals if not a.cause and a.envelope.type == event_type]
                 if heard:
-                    await fold([Heard(a.envelope.event(), a.envelope) for a in heard], uow.session)
+                    await fold([Heard(a.envelope.event(), a.envelope, a.offset) for a in heard], uow.session)
         for arrival in arrivals:
             self._count(arrival)
         if wanted:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import TextClause
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -32,14 +31,12 @@ class Uow:
         now: datetime,
         cause: Envelope | None = None,
         told: list[outbox.Told] | None = None,
-        later: dict[TextClause, list[dict[str, object]]] | None = None,
     ) -> None:
         self.session = session
         self.now = now
         self.cause = cause
         self._teller = teller
         self._told: list[outbox.Told] = [] if told is None else told
-        self._later: dict[TextClause, list[dict[str, object]]] = {} if later is None else later
 
     def caused_by(self, cause: Envelope) -> Uow:
         """The same transaction, seen by the handler of another event of the batch."""
@@ -49,7 +46,6 @@ class Uow:
             now=self.now,
             cause=cause,
             told=self._told,
-            later=self._later,
         )
 
     async def publish(
@@ -80,16 +76,13 @@ class Uow:
         """
         await outbox.lock_stream(self.session, key)
 
-    def add_later(self, statement: TextClause, values: Mapping[str, object]) -> None:
-        """Run an insert that nobody waits for at the end of the transaction, with its likes in one go."""
-        self._later.setdefault(statement, []).append(dict(values))
+    @property
+    def told(self) -> tuple[outbox.Told, ...]:
+        """What was told and not stored yet."""
+        return tuple(self._told)
 
     async def flush(self) -> None:
-        """What was left for the end: inserts that nobody waited for, then the facts told."""
-        later = dict(self._later)
-        self._later.clear()
-        for statement, values in later.items():
-            await self.session.execute(statement, values)
+        """Store the facts told so far."""
         told, self._told[:] = list(self._told), []
         if told:
             await outbox.add(self.session, self._teller, told)
@@ -134,6 +127,13 @@ class Database:
             uow = Uow(session, teller=self.teller, now=self.clock(), cause=cause)
             yield uow
             await uow.flush()
+
+    @asynccontextmanager
+    async def preview(self) -> AsyncIterator[Uow]:
+        """A transaction that is always rolled back: to see what a piece of work would do."""
+        async with self._sessions() as session:
+            yield Uow(session, teller=self.teller, now=self.clock())
+            await session.rollback()
 
     async def connect(self) -> asyncpg.Connection[asyncpg.Record]:
         """A connection of its own, outside the pool, for LISTEN."""

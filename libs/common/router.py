@@ -21,10 +21,12 @@ Handler = Callable[[E, Uow], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Heard(Generic[E]):
-    """A fact as a fold hears it, with the envelope that numbers it."""
+    """A fact as a fold hears it, with the envelope that numbers it and, when it was just read, its offset in
+    its partition of Kafka (a key has one partition)."""
 
     event: E
     envelope: Envelope
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from libs.common.service import ALL_DOORS, Door, Service
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
 from services.billing.jobs import Dunning
+from services.billing.refreshes import Refreshes
+from services.billing.routes import ingress
 from services.billing.settings import BillingSettings
 
 
@@ -31,9 +33,12 @@ def create_app(
         wake_on="dunning_cycles",
         workers=settings.dunning_workers,
     )
+    refreshes = Refreshes(service.database, stripe, settings, clock)
+    fetching = Job("refreshes", refreshes.fetch_next, settings.poll_seconds, wake_on="refreshes")
     return service.app(
         handlers=handlers.router,
-        jobs=[job],
-        doorways={routes.PATH: routes.Ingress(settings, service.producer, clock)},
+        jobs=[job, fetching],
+        routes=[routes.create_router(service.database, settings)],
+        doorways={ingress.PATH: ingress.Ingress(settings, service.producer, clock)},
         closers=[stripe.close],
     )

@@ -14,7 +14,7 @@ from libs.integrations.stripe import Invoice
 from services.billing import domain, queries
 from services.billing.domain import Action, Case, CaseState, Step
 from services.billing.queries.cases import CaseRow
-from services.billing.queries.stripe_copy import Debtor
+from services.billing.queries.debtors import Debtor
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from services.billing import domain, queries
 from services.billing.cases import Scene, carry_out
 from services.billing.domain import AllTried, Attempt, AttemptState, CaseState, TryBegun, TrySettled
 from services.billing.queries.cases import CaseRow
-from services.billing.queries.stripe_copy import CustomerCopy, Debtor
+from services.billing.queries.debtors import Debtor
+from services.billing.queries.stripe_copy import CustomerCopy
 from services.billing.settings import BillingSettings
 
 log = logging.getLogger("relance.dunning")
@@ -249,7 +250,7 @@ class Cycle:
     async def _hold(self) -> AsyncIterator[Held]:
         """A transaction in which the company and the case are locked and the claim still stands."""
         async with self._database.begin() as uow:
-            debtor = await queries.stripe_copy.lock_debtor(uow.session, self._claimed.stripe_customer_id)
+            debtor = await queries.debtors.lock_debtor(uow.session, self._claimed.stripe_customer_id)
             row = await queries.cases.find_case(uow.session, self._invoice_id)
             if row is None:
                 raise TemporaryFailure(f"the case of {self._invoice_id} is not there")

@@ -3,125 +3,87 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.database import Uow
-from libs.common.events.billing import SubscriptionStarted
-from libs.common.events.directory import CompanyRegistered
+from libs.common.errors import PermanentFailure
+from libs.common.events.directory import (
+    CompanyRegistered,
+    LifetimeGranted,
+    StripeCustomerLinked,
+    StripeEventReplayRequested,
+)
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
-from libs.integrations.stripe import read_event
-from services.billing import domain, queries
-from services.billing.cases import Scene, carry_out
-from services.billing.domain import (
-    Change,
-    CustomerSeen,
-    Failed,
-    GivenUp,
-    InvoiceSeen,
-    Paid,
-    SubscriptionBegun,
-)
-from services.billing.queries.cases import CaseRow
-from services.billing.queries.stripe_copy import CustomerCopy, Debtor, InvoiceCopy
+from libs.integrations.stripe import StripeEvent, read_event
+from services.billing import domain, intake, links, queries, replay
+from services.billing.domain import KNOWN_AND_IGNORED, Change
+from services.billing.queries.events import Arrived
 
 router = EventRouter("billing")
 
-# A handler opens and closes cases and never tells an InvoiceUnpaid, the only fact with a deadline.
-_NO_DEADLINE = 0
+
+@router.fold(StripeEventReceived)
+async def keep_events(heard: Sequence[Heard[StripeEventReceived]], session: AsyncSession) -> None:
+    """What came, when and how often, whether or not it can be worked."""
+    await queries.events.keep_events(session, [_arrived(h) for h in heard])
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What a batch of Stripe events is about, stored and held for the transaction."""
-
-    debtors: Mapping[str, Debtor]
-    statuses: Mapping[str, str]
-    rows: Mapping[str, CaseRow]
+def _arrived(heard: Heard[StripeEventReceived]) -> Arrived:
+    body = json.loads(heard.event.body)
+    return Arrived(
+        stripe_event_id=heard.event.stripe_event_id,
+        event_id=heard.envelope.event_id,
+        type=body["type"],
+        api_version=body.get("api_version"),
+        stripe_customer_id=heard.event.stripe_key,
+        body=heard.event.body,
+        created_at=read_event(body).created_at,
+        offset=heard.offset,
+    )
 
 
 @router.on_batch(StripeEventReceived)
 async def take_in(batch: Sequence[Taken[StripeEventReceived]]) -> None:
     """Each Stripe event acts once; what it did is noted beside it. What they need is read for all at once."""
-    read = [read_event(json.loads(taken.event.body)) for taken in batch]
-    changes = [domain.translate(event) for event in read]
-    known = await _store(changes, batch[0].uow.session)
-    for taken, event, its_changes in zip(batch, read, changes, strict=True):
+    events = [read_event(json.loads(taken.event.body)) for taken in batch]
+    changes = [domain.translate(event) for event in events]
+    uow = batch[0].uow
+    known = await intake.store([c for its_changes in changes for c in its_changes], uow.session, uow.now)
+    outcomes: dict[str, str] = {}
+    for taken, event, its_changes in zip(batch, events, changes, strict=True):
         taken.resume_trace()
-        outcomes = [await _apply(change, known, taken.uow) for change in its_changes]
-        outcome = "; ".join(outcomes) or "known and ignored"
-        queries.stripe_copy.add_event_note(taken.uow, event, taken.event.event_id, outcome)
+        did = [await intake.act(change, known, taken.uow) for change in its_changes]
+        outcomes[event.id] = "; ".join(did) or _ignored(event, its_changes)
+    await queries.events.note_outcomes(uow.session, outcomes)
 
 
-async def _store(changes: Sequence[Sequence[Change]], session: AsyncSession) -> _Known:
-    """The copies follow; everybody whom a change is about is held. An invoice has one Stripe customer, hence
-    one key, hence at most one event in a batch."""
-    every = [change for its_changes in changes for change in its_changes]
-    customers = [c for c in every if isinstance(c, CustomerSeen)]
-    invoices = [c for c in every if isinstance(c, InvoiceSeen)]
-    if customers:
-        copies = [CustomerCopy(c.customer, domain.company_of(c.customer), c.seen_at) for c in customers]
-        await queries.stripe_copy.save_customers(session, copies)
-    debtors, statuses, rows = dict[str, Debtor](), dict[str, str](), dict[str, CaseRow]()
-    debtor_ids = [c.customer_id for c in every if isinstance(c, InvoiceSeen | SubscriptionBegun)]
-    if debtor_ids:
-        debtors = await queries.stripe_copy.lock_debtors(session, debtor_ids)
-    if invoices:
-        seen = [InvoiceCopy(c.invoice, c.seen_at) for c in invoices]
-        statuses = await queries.stripe_copy.save_invoices(session, seen)
-        rows = await queries.cases.list_cases(session, [c.invoice.id for c in invoices if c.fact])
-    return _Known(debtors, statuses, rows)
+def _ignored(event: StripeEvent, changes: Sequence[Change]) -> str:
+    if event.type in KNOWN_AND_IGNORED or event.type.startswith("invoice."):
+        return "known and ignored"
+    return "not known and ignored"
 
 
-async def _apply(change: Change, known: _Known, uow: Uow) -> str:
-    match change:
-        case CustomerSeen() | InvoiceSeen(fact=None):
-            return "noted"
-        case InvoiceSeen():
-            return await _see_invoice(change, known, uow)
-        case SubscriptionBegun():
-            return await _see_subscription(change, known.debtors[change.customer_id], uow)
+@router.on(StripeEventReplayRequested)
+async def replay_event(request: StripeEventReplayRequested, uow: Uow) -> None:
+    """Effects already had have keys of their own: they are not had again."""
+    body = await queries.events.find_body(uow.session, request.stripe_event_id)
+    if body is None:
+        raise PermanentFailure(f"no Stripe event {request.stripe_event_id} is kept: it cannot be replayed")
+    outcome = await replay.replay(body, uow, with_effects=request.with_effects)
+    await queries.events.note_outcomes(uow.session, {request.stripe_event_id: f"replayed: {outcome}"})
 
 
-async def _see_invoice(seen: InvoiceSeen, known: _Known, uow: Uow) -> str:
-    assert uow.cause is not None, "an invoice is seen by a Stripe event"
-    invoice = seen.invoice
-    row = known.rows.get(invoice.id)
-    step = domain.advance(
-        row.case if row else None, _with_stored_status(seen.fact, known.statuses[invoice.id])
-    )
-    scene = Scene(
-        invoice=invoice,
-        debtor=known.debtors[seen.customer_id],
-        row=row,
-        causation_id=uow.cause.event_id,
-        traceparent=uow.cause.traceparent,
-        deadline_days=_NO_DEADLINE,
-    )
-    await carry_out(uow, scene, step)
-    return ", ".join(step.actions) or step.why_not or "noted"
+@router.on(StripeCustomerLinked)
+async def link_customer(linked: StripeCustomerLinked, uow: Uow) -> None:
+    await links.link(linked.stripe_customer_id, linked.company_id, uow)
 
 
-def _with_stored_status(fact: Failed | Paid | GivenUp | None, status: str) -> Failed | Paid | GivenUp:
-    """An old failure of an invoice that is known to be settled opens nothing."""
-    assert fact is not None, "an invoice event without a fact is only noted"
-    if isinstance(fact, Failed):
-        return Failed(fact.attempt_count, fact.is_invoice_open and status in ("draft", "open"))
-    return fact
-
-
-async def _see_subscription(begun: SubscriptionBegun, debtor: Debtor, uow: Uow) -> str:
-    await uow.publish(
-        SubscriptionStarted(
-            company_id=debtor.company_id,
-            subscription_id=begun.subscription_id,
-            started_at=begun.started_at,
-        )
-    )
-    return "told subscription_started"
+@router.on(LifetimeGranted)
+async def keep_lifetime(granted: LifetimeGranted, uow: Uow) -> None:
+    await links.grant_lifetime(granted, uow)
 
 
 @router.fold(CompanyRegistered)

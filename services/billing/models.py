@@ -28,30 +28,92 @@ class Company(Model):
     name: Mapped[str]
     email: Mapped[str]
     stripe_customer_id: Mapped[str | None]
-    __table_args__ = (Index("companies_by_stripe_customer", "stripe_customer_id"),)
+    __table_args__ = (
+        Index("companies_by_stripe_customer", "stripe_customer_id"),
+        Index("companies_by_email", text("lower(email)")),
+    )
 
 
 class Customer(Model):
-    """A Stripe customer; `company_id` is what its metadata says."""
+    """A Stripe customer. `company_id` is what its metadata or a link says; `told_as` the company, perhaps a
+    provisional one, under which facts were first told of it."""
 
     __tablename__ = "customers"
     stripe_customer_id: Mapped[str] = mapped_column(primary_key=True)
     company_id: Mapped[UUID | None]
+    company_seen_at: Mapped[datetime | None]
+    told_as: Mapped[UUID | None]
     name: Mapped[str | None]
     email: Mapped[str | None]
-    seen_at: Mapped[datetime]
+    is_deleted: Mapped[bool] = mapped_column(server_default=text("false"))
+    seen_at: Mapped[datetime | None]
+    digest: Mapped[str | None]
+    __table_args__ = (
+        Index("customers_unmatched", "stripe_customer_id", postgresql_where=text("company_id is null")),
+    )
 
 
-class StripeEventNoted(Model):
-    """A Stripe event that was worked, and what it did."""
+class StripeEventKept(Model):
+    """A Stripe event as it came, how often, and what it did; not worked yet while `worked_at` is null."""
 
     __tablename__ = "stripe_events"
     stripe_event_id: Mapped[str] = mapped_column(primary_key=True)
     event_id: Mapped[UUID]
     type: Mapped[str]
+    api_version: Mapped[str | None]
+    stripe_customer_id: Mapped[str | None]
+    body: Mapped[bytes | None]
     created_at: Mapped[datetime]
-    worked_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
-    outcome: Mapped[str]
+    received_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    times_received: Mapped[int] = mapped_column(server_default=text("1"))
+    last_offset: Mapped[int | None] = mapped_column(BigInteger)
+    worked_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    __table_args__ = (
+        Index("stripe_events_by_age", "received_at"),
+        Index("stripe_events_by_customer", "stripe_customer_id", "created_at"),
+    )
+
+
+class SubscriptionRow(Model):
+    """A subscription, Stripe's or one for life; the copy that is furthest on."""
+
+    __tablename__ = "subscriptions"
+    subscription_id: Mapped[str] = mapped_column(primary_key=True)
+    stripe_customer_id: Mapped[str]
+    company_id: Mapped[UUID]
+    status: Mapped[str]
+    plan_id: Mapped[str | None]
+    plan: Mapped[str | None]
+    monthly_cents: Mapped[int | None] = mapped_column(BigInteger)
+    currency: Mapped[str | None]
+    started_at: Mapped[datetime]
+    trial_ends_at: Mapped[datetime | None]
+    period_ends_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    cancel_reason: Mapped[str | None]
+    seen_at: Mapped[datetime]
+    is_fetched: Mapped[bool]
+    __table_args__ = (
+        Index("subscriptions_by_customer", "stripe_customer_id"),
+        Index("subscriptions_by_company", "company_id"),
+    )
+
+
+class Refresh(Model):
+    """Something that only Stripe can tell: to be fetched."""
+
+    __tablename__ = "refreshes"
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    object_id: Mapped[str] = mapped_column(primary_key=True)
+    why: Mapped[str]
+    due_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    last_failure: Mapped[str | None]
+    __table_args__ = (Index("refreshes_due", "due_at"),)
 
 
 class InvoiceRow(Model):
@@ -71,6 +133,7 @@ class InvoiceRow(Model):
     issued_at: Mapped[datetime]
     hosted_invoice_url: Mapped[str | None]
     seen_at: Mapped[datetime]
+    digest: Mapped[str] = mapped_column(server_default=text("''"))
     __table_args__ = (Index("invoices_by_customer", "stripe_customer_id"),)
 
 

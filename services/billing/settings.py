@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, field_validator
 
-from libs.common.settings import CommonSettings, Seconds, check_database_url
+from libs.common.settings import CommonSettings, Seconds, check_database_url, refuse_weak_secret
 
 
 class BillingSettings(CommonSettings):
@@ -12,6 +12,10 @@ class BillingSettings(CommonSettings):
 
     billing_database_url: SecretStr | None = Field(default=None, description="the URL of billing's own role")
     billing_port: int = Field(default=8001, description="port of billing's HTTP door")
+    interne_apikey: SecretStr | None = Field(
+        default=None,
+        description="at least 16 characters; opens the internal doors (X-Api-Key). None: they stay closed",
+    )
     stripe_api_base: str = Field(default="https://api.stripe.com", description="Stripe's API, or a simulator")
     stripe_sk: SecretStr = Field(description="Stripe's secret key, sk_live_… or sk_test_…")
     stripe_webhook_secrets: SecretStr = Field(description="whsec_…[,whsec_…]: both while one is being rolled")
@@ -32,6 +36,11 @@ class BillingSettings(CommonSettings):
     def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
         return value and check_database_url("BILLING_DATABASE_URL", value)
 
+    @field_validator("interne_apikey")
+    @classmethod
+    def _refuse_a_weak_key(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else refuse_weak_secret("INTERNE_APIKEY", value)
+
     @field_validator("stripe_sk")
     @classmethod
     def _refuse_an_empty_key(cls, value: SecretStr) -> SecretStr:
@@ -45,6 +54,12 @@ class BillingSettings(CommonSettings):
         if not _split(value):
             raise ValueError("STRIPE_WEBHOOK_SECRETS is empty: without it anyone could tell us anything")
         return value
+
+    @property
+    def is_live(self) -> bool | None:
+        """Whether the key is of Stripe's live mode; None for a key that does not say."""
+        words = self.stripe_sk.get_secret_value().split("_")
+        return {"live": True, "test": False}.get(words[1]) if len(words) > 1 else None
 
     def webhook_secrets(self) -> list[str]:
         return _split(self.stripe_webhook_secrets)

@@ -85,7 +85,7 @@ async def at_rest(stack: Stack) -> None:
         try:
             state = await stack.stripe.state()
             [row] = await stack.rows(
-                """select (select count(*) from billing.stripe_events) as worked,
+                """select (select count(*) from billing.stripe_events where worked_at is not null) as worked,
                     (select count(*) from billing.inbox where status = 'pending') as billing_inbox,
                     (select count(*) from billing.dunning_cases where state = 'attempting') as cases,
                     (select count(*) from billing.outbox where told_at is null) as billing_outbox,

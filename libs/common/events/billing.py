@@ -44,6 +44,7 @@ class SubscriptionStarted(CompanyEvent):
 
     subscription_id: str
     started_at: datetime
+    plan: str | None = None
 
 
 class TrialStarted(CompanyEvent):
@@ -59,7 +60,7 @@ class TrialStarted(CompanyEvent):
 
 
 class SubscriptionChanged(CompanyEvent):
-    """A subscription's state or plan changed; `status` is Stripe's word for it, or `lifetime`."""
+    """A subscription came, or its state or plan changed; `status` is Stripe's word for it, or `lifetime`."""
 
     type: ClassVar[str] = "billing.subscription_changed.v1"
     identity: ClassVar[tuple[str, ...]] = ("subscription_id", "status", "plan_id", "changed_at")

@@ -11,18 +11,32 @@ from libs.integrations.stripe.objects import (
     read_invoice,
 )
 from libs.integrations.stripe.signature import SignatureRefused, verify_signature
+from libs.integrations.stripe.subscriptions import (
+    Dispute,
+    Refund,
+    Subscription,
+    read_dispute,
+    read_refund,
+    read_subscription,
+)
 
 __all__ = [
     "Charge",
     "ChargeOutcome",
     "Customer",
+    "Dispute",
     "Invoice",
     "PaymentMethod",
+    "Refund",
     "SignatureRefused",
     "Stripe",
     "StripeEvent",
+    "Subscription",
     "read_customer",
+    "read_dispute",
     "read_event",
     "read_invoice",
+    "read_refund",
+    "read_subscription",
     "verify_signature",
 ]

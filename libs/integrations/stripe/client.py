@@ -13,15 +13,16 @@ from aiolimiter import AsyncLimiter
 from stripe.params import CustomerPaymentMethodListParams
 
 from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
+from libs.integrations.stripe.fields import JsonObject, id_of
 from libs.integrations.stripe.objects import (
     Customer,
     Invoice,
-    JsonObject,
     PaymentMethod,
     read_customer,
     read_invoice,
     read_payment_method,
 )
+from libs.integrations.stripe.subscriptions import Dispute, Subscription, read_dispute, read_subscription
 
 API_VERSION = "2026-06-24.dahlia"
 LARGEST_PAGE = 100
@@ -80,6 +81,17 @@ class Stripe:
 
     async def get_customer(self, customer_id: str) -> Customer:
         return read_customer(await self._call(self._client.v1.customers.retrieve_async(customer_id)))
+
+    async def get_subscription(self, subscription_id: str) -> Subscription:
+        return read_subscription(
+            await self._call(self._client.v1.subscriptions.retrieve_async(subscription_id))
+        )
+
+    async def get_dispute(self, dispute_id: str) -> tuple[Dispute, str | None]:
+        """A dispute, and the customer whose charge it is about, if it had one."""
+        found = await self._call(self._client.v1.disputes.retrieve_async(dispute_id, {"expand": ["charge"]}))
+        charge = found.get("charge")
+        return read_dispute(found), id_of(charge.get("customer")) if isinstance(charge, dict) else None
 
     async def get_subscription_default_payment_method_id(self, subscription_id: str) -> str | None:
         found = await self._call(self._client.v1.subscriptions.retrieve_async(subscription_id))

@@ -6,12 +6,10 @@ Since Basil an invoice has no `payment_intent`, `charge`, `paid`; its `subscript
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from libs.common.errors import PermanentFailure
-
-JsonObject = dict[str, Any]
+from libs.integrations.stripe.fields import JsonObject, id_of, maybe_moment, moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +84,7 @@ def read_event(body: JsonObject) -> StripeEvent:
         return StripeEvent(
             id=body["id"],
             type=body["type"],
-            created_at=_at(body["created"]),
+            created_at=moment(body["created"]),
             idempotency_key=request.get("idempotency_key") if isinstance(request, dict) else None,
             thing=body["data"]["object"],
         )
@@ -100,7 +98,7 @@ def read_invoice(thing: JsonObject) -> Invoice:
         period_start, period_end = _period(thing)
         return Invoice(
             id=thing["id"],
-            customer_id=_id(thing.get("customer")),
+            customer_id=id_of(thing.get("customer")),
             status=thing.get("status") or "draft",
             subscription_id=_subscription_id(thing),
             number=thing.get("number"),
@@ -111,12 +109,12 @@ def read_invoice(thing: JsonObject) -> Invoice:
             attempt_count=thing.get("attempt_count") or 0,
             period_start=period_start,
             period_end=period_end,
-            created_at=_at(thing["created"]),
-            paid_at=_maybe_at((thing.get("status_transitions") or {}).get("paid_at")),
+            created_at=moment(thing["created"]),
+            paid_at=maybe_moment((thing.get("status_transitions") or {}).get("paid_at")),
             hosted_invoice_url=thing.get("hosted_invoice_url"),
             customer_name=thing.get("customer_name"),
             customer_email=thing.get("customer_email"),
-            default_payment_method_id=_id(thing.get("default_payment_method")),
+            default_payment_method_id=id_of(thing.get("default_payment_method")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise PermanentFailure(f"not a Stripe invoice: {type(error).__name__} at {error}") from error
@@ -131,9 +129,9 @@ def _amount_remaining(thing: JsonObject) -> int:
 
 def _subscription_id(thing: JsonObject) -> str | None:
     if "subscription" in thing:
-        return _id(thing["subscription"])
+        return id_of(thing["subscription"])
     details = (thing.get("parent") or {}).get("subscription_details") or {}
-    return _id(details.get("subscription"))
+    return id_of(details.get("subscription"))
 
 
 def _period(thing: JsonObject) -> tuple[datetime | None, datetime | None]:
@@ -142,7 +140,7 @@ def _period(thing: JsonObject) -> tuple[datetime | None, datetime | None]:
     period = lines[0].get("period") if lines else None
     if not period:
         period = {"start": thing.get("period_start"), "end": thing.get("period_end")}
-    return _maybe_at(period.get("start")), _maybe_at(period.get("end"))
+    return maybe_moment(period.get("start")), maybe_moment(period.get("end"))
 
 
 def read_customer(thing: JsonObject) -> Customer:
@@ -154,7 +152,7 @@ def read_customer(thing: JsonObject) -> Customer:
             name=thing.get("name"),
             email=thing.get("email"),
             company=(thing.get("metadata") or {}).get("company_id"),
-            default_payment_method_id=_id(settings.get("default_payment_method")),
+            default_payment_method_id=id_of(settings.get("default_payment_method")),
             is_deleted=bool(thing.get("deleted")),
         )
     except (KeyError, TypeError, AttributeError) as error:
@@ -170,20 +168,5 @@ def read_payment_method(thing: JsonObject) -> PaymentMethod:
         type=kind,
         label=f"{brand} •••• {details['last4']}" if details.get("last4") else str(brand),
         fingerprint=details.get("fingerprint"),
-        created_at=_at(thing.get("created") or 0),
+        created_at=moment(thing.get("created") or 0),
     )
-
-
-def _id(value: Any) -> str | None:
-    """An id, whether the field holds it or the expanded object."""
-    if isinstance(value, dict):
-        value = value.get("id")
-    return value or None
-
-
-def _at(value: Any) -> datetime:
-    return datetime.fromtimestamp(value, UTC)
-
-
-def _maybe_at(value: Any) -> datetime | None:
-    return None if value is None else _at(value)

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from libs.common.events.event import uuid_of
-from libs.integrations.stripe import Customer, Invoice, StripeEvent, read_customer, read_invoice
+from libs.integrations.stripe import (
+    Customer,
+    Invoice,
+    Refund,
+    StripeEvent,
+    read_customer,
+    read_dispute,
+    read_invoice,
+    read_refund,
+    read_subscription,
+)
+from libs.integrations.stripe.fields import id_of
 from services.billing.domain.attempts import is_own_key
 from services.billing.domain.dunning import Failed, GivenUp, Paid
+from services.billing.domain.subscriptions import SubscriptionCopy
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +43,64 @@ class InvoiceSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionBegun:
-    """A subscription is active."""
+class SubscriptionSeen:
+    """A subscription as Stripe had it."""
 
-    subscription_id: str
+    copy: SubscriptionCopy
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerNamed:
+    """Somebody bought under a name that we gave: the customer is this company."""
+
     customer_id: str
-    started_at: datetime
+    company_id: UUID
 
 
-Change = CustomerSeen | InvoiceSeen | SubscriptionBegun
+@dataclass(frozen=True, slots=True)
+class RefundSeen:
+    """Money went back."""
+
+    refund: Refund
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeSeen:
+    """A dispute opened or closed; whose charge it is must still be asked."""
+
+    dispute_id: str
+
+
+Change = CustomerSeen | InvoiceSeen | SubscriptionSeen | CustomerNamed | RefundSeen | DisputeSeen
+
+KNOWN_AND_IGNORED = frozenset(
+    {
+        "checkout.session.completed",
+        "invoice.upcoming",
+        "invoice_payment.paid",
+        "payment_method.attached",
+        "payment_method.automatically_updated",
+        "payment_method.detached",
+        "payment_method.updated",
+        "setup_intent.succeeded",
+    }
+)
+"""Types that are subscribed to and change nothing here; others without a change are noted as not known."""
 
 
 def company_of(customer: Customer) -> UUID | None:
     """The company id that Stripe's metadata holds; the old system's numbers get a UUID of their own."""
-    if not customer.company:
+    return company_named(customer.company)
+
+
+def company_named(name: str | None) -> UUID | None:
+    if not name:
         return None
     try:
-        return UUID(customer.company)
+        return UUID(name)
     except ValueError:
-        return uuid_of(f"legacy_company|{customer.company}")
+        return uuid_of(f"legacy_company|{name}")
 
 
 def translate(event: StripeEvent) -> list[Change]:
@@ -59,13 +110,44 @@ def translate(event: StripeEvent) -> list[Change]:
     """
     match event.type.split("."):
         case ["customer", "created" | "updated" | "deleted"]:
-            return [CustomerSeen(read_customer(event.thing), event.created_at)]
+            return _customer_seen(event)
+        case ["customer", "subscription", _]:
+            copy = SubscriptionCopy(read_subscription(event.thing), event.created_at)
+            return [SubscriptionSeen(copy)]
         case ["invoice", _]:
             return _invoice_seen(event)
-        case ["customer", "subscription", "created" | "updated"]:
-            return _subscription_begun(event)
+        case ["charge", *what]:
+            return _charge_seen(event, what)
+        case ["checkout", "session", "completed"]:
+            return _customer_named(event)
         case _:
             return []
+
+
+def _customer_seen(event: StripeEvent) -> list[Change]:
+    customer = read_customer(event.thing)
+    if event.type == "customer.deleted":
+        customer = replace(customer, is_deleted=True)
+    return [CustomerSeen(customer, event.created_at)]
+
+
+def _charge_seen(event: StripeEvent, what: list[str]) -> list[Change]:
+    match what:
+        case ["refunded"]:
+            refund = read_refund(event.thing)
+            return [RefundSeen(refund, event.created_at)] if refund else []
+        case ["dispute", "created" | "closed"]:
+            return [DisputeSeen(read_dispute(event.thing).id)]
+        case _:
+            return []
+
+
+def _customer_named(event: StripeEvent) -> list[Change]:
+    customer_id = id_of(event.thing.get("customer"))
+    company_id = company_named(event.thing.get("client_reference_id"))
+    if customer_id is None or company_id is None:
+        return []
+    return [CustomerNamed(customer_id, company_id)]
 
 
 def _invoice_seen(event: StripeEvent) -> list[Change]:
@@ -90,12 +172,3 @@ def _fact_of(event: StripeEvent, invoice: Invoice) -> Failed | Paid | GivenUp | 
             return GivenUp("uncollectible")
         case _:
             return None
-
-
-def _subscription_begun(event: StripeEvent) -> list[Change]:
-    thing = event.thing
-    customer = thing.get("customer")
-    customer_id = customer.get("id") if isinstance(customer, dict) else customer
-    if thing.get("status") != "active" or not customer_id or not thing.get("id"):
-        return []
-    return [SubscriptionBegun(thing["id"], customer_id, event.created_at)]

@@ -5,33 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.common.database import Uow
-from libs.common.events import provisional_company_id
 from libs.common.events.billing import OpenInvoice
 from libs.common.events.directory import CompanyRegistered
-from libs.integrations.stripe import Customer, Invoice, StripeEvent
-
-
-@dataclass(frozen=True, slots=True)
-class Debtor:
-    """Whom a Stripe customer is to us: a company of the directory, or a provisional one."""
-
-    stripe_customer_id: str
-    company_id: UUID
-    known_name: str | None
-    known_email: str | None
-
-    def name(self, invoice: Invoice) -> str:
-        """The invoice's own name and address fill what nobody else knows."""
-        return self.known_name or invoice.customer_name or self.stripe_customer_id
-
-    def email(self, invoice: Invoice) -> str | None:
-        return self.known_email or invoice.customer_email
+from libs.integrations.stripe import Customer, Invoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +33,6 @@ class InvoiceCopy:
     seen_at: datetime
 
 
-_NOTE_EVENT = text("""
-    insert into stripe_events (stripe_event_id, event_id, type, created_at, outcome)
-    values (:id, :event_id, :type, :created_at, :outcome)
-    on conflict (stripe_event_id) do nothing
-""")
-
 _SAVE_COMPANIES = text("""
     insert into companies (company_id, name, email, stripe_customer_id)
     select distinct on (company_id) * from unnest(
@@ -66,69 +42,55 @@ _SAVE_COMPANIES = text("""
     on conflict (company_id) do nothing
 """)
 
-_SAVE_CUSTOMERS = text("""
-    insert into customers as c (stripe_customer_id, company_id, name, email, seen_at)
-    select distinct on (id) id, company_id, name, email, seen_at
+# Of two copies of one second the same wins, whichever came first. The company is kept apart: a later copy
+# whose metadata names none takes nothing away.
+_IS_FURTHER = """(c.seen_at is null
+    or (excluded.is_deleted, excluded.seen_at, excluded.digest) > (c.is_deleted, c.seen_at, c.digest))"""
+_IS_NAMED = """(excluded.company_id is not null
+    and (c.company_seen_at is null or excluded.company_seen_at >= c.company_seen_at))"""
+_SAVE_CUSTOMERS = text(f"""
+    insert into customers as c
+        (stripe_customer_id, company_id, company_seen_at, name, email, is_deleted, digest, seen_at)
+    select distinct on (id) id, company_id, case when company_id is not null then seen_at end, name, email,
+           is_deleted, digest, seen_at
     from unnest(
         cast(:ids as text[]), cast(:company_ids as uuid[]), cast(:names as text[]), cast(:emails as text[]),
-        cast(:seen_at as timestamptz[])
-    ) as seen (id, company_id, name, email, seen_at)
-    order by id, seen_at desc
-    on conflict (stripe_customer_id) do update
-    set company_id = coalesce(excluded.company_id, c.company_id), name = excluded.name,
-        email = excluded.email, seen_at = excluded.seen_at
-    where excluded.seen_at >= c.seen_at
-""")
-
-# Resolved and locked in one round trip, in sorted order: nothing may be decided about a company that is not
-# held, and two batches with the same companies must not wait for each other.
-_LOCK_DEBTORS = text("""
-    with asked as (
-        select distinct id, provisional
-        from unnest(cast(:customer_ids as text[]), cast(:provisionals as uuid[])) as a (id, provisional)
-    ), resolved as (
-        select asked.id as stripe_customer_id,
-               coalesce(customer.company_id, linked.company_id, asked.provisional) as company_id,
-               coalesce(own.name, linked.name, customer.name) as name,
-               coalesce(own.email, linked.email, customer.email) as email
-        from asked
-        left join customers customer on customer.stripe_customer_id = asked.id
-        left join companies own on own.company_id = customer.company_id
-        left join lateral (
-            select * from companies where stripe_customer_id = asked.id order by company_id limit 1
-        ) linked on true
-    ), locked as (
-        insert into streams (key, revision)
-        select distinct cast(company_id as text) as key, 0 from resolved order by key
-        on conflict (key) do update set revision = streams.revision
-        returning key
-    )
-    select resolved.* from resolved join locked on locked.key = cast(resolved.company_id as text)
-""")
+        cast(:deleted as boolean[]), cast(:digests as text[]), cast(:seen_at as timestamptz[])
+    ) as seen (id, company_id, name, email, is_deleted, digest, seen_at)
+    order by id, seen_at desc, digest desc
+    on conflict (stripe_customer_id) do update set
+        (name, email, is_deleted, digest, seen_at) = (select * from (values
+            (excluded.name, excluded.email, excluded.is_deleted, excluded.digest, excluded.seen_at),
+            (c.name, c.email, c.is_deleted, c.digest, c.seen_at)
+        ) as copies offset case when {_IS_FURTHER} then 0 else 1 end limit 1),
+        company_id = case when {_IS_NAMED} then excluded.company_id else c.company_id end,
+        company_seen_at = case when {_IS_NAMED} then excluded.company_seen_at else c.company_seen_at end
+    where {_IS_FURTHER} or {_IS_NAMED}
+""")  # noqa: S608 - our own fragments
 
 # Status moves forward only; everything else is taken from whichever copy is further on.
 _SAVE_INVOICES = text("""
     insert into invoices as i (invoice_id, stripe_customer_id, subscription_id, status, number, currency,
         amount_due_cents, amount_remaining_cents, attempt_count, billing_cycle, issued_at,
-        hosted_invoice_url, seen_at)
+        hosted_invoice_url, seen_at, digest)
     select * from unnest(
         cast(:invoice_ids as text[]), cast(:customer_ids as text[]), cast(:subscription_ids as text[]),
         cast(:statuses as text[]), cast(:numbers as text[]), cast(:currencies as text[]),
         cast(:amounts_due as bigint[]), cast(:amounts_remaining as bigint[]), cast(:attempt_counts as int[]),
         cast(:billing_cycles as text[]), cast(:issued_at as timestamptz[]),
-        cast(:hosted_invoice_urls as text[]), cast(:seen_at as timestamptz[])
+        cast(:hosted_invoice_urls as text[]), cast(:seen_at as timestamptz[]), cast(:digests as text[])
     )
     on conflict (invoice_id) do update
     set (status, number, currency, amount_due_cents, amount_remaining_cents, subscription_id,
-         billing_cycle, hosted_invoice_url, seen_at)
+         billing_cycle, hosted_invoice_url, seen_at, digest)
         = (excluded.status, excluded.number, excluded.currency, excluded.amount_due_cents,
            excluded.amount_remaining_cents, excluded.subscription_id, excluded.billing_cycle,
-           excluded.hosted_invoice_url, excluded.seen_at),
+           excluded.hosted_invoice_url, excluded.seen_at, excluded.digest),
         attempt_count = greatest(i.attempt_count, excluded.attempt_count)
     where (array_position(array['draft', 'open', 'uncollectible', 'paid', 'void'], excluded.status),
-           excluded.attempt_count, excluded.seen_at)
+           excluded.attempt_count, excluded.seen_at, excluded.digest)
         > (array_position(array['draft', 'open', 'uncollectible', 'paid', 'void'], i.status),
-           i.attempt_count, i.seen_at)
+           i.attempt_count, i.seen_at, i.digest)
     returning invoice_id, status
 """)
 
@@ -154,18 +116,6 @@ class OpenCase:
     opened_at: datetime
 
 
-def add_event_note(uow: Uow, event: StripeEvent, event_id: UUID, outcome: str) -> None:
-    """What a Stripe event did; nothing waits for it, so it is stored at the end of the transaction."""
-    values = {
-        "id": event.id,
-        "event_id": event_id,
-        "type": event.type,
-        "created_at": event.created_at,
-        "outcome": outcome,
-    }
-    uow.add_later(_NOTE_EVENT, values)
-
-
 async def add_companies(session: AsyncSession, registered: Sequence[CompanyRegistered]) -> None:
     await session.execute(
         _SAVE_COMPANIES,
@@ -178,6 +128,11 @@ async def add_companies(session: AsyncSession, registered: Sequence[CompanyRegis
     )
 
 
+def _digest(copy: Customer | Invoice) -> str:
+    """Orders two copies of one second, the same way whichever comes first."""
+    return sha256(repr(copy).encode()).hexdigest()[:16]
+
+
 async def save_customers(session: AsyncSession, seen: Sequence[CustomerCopy]) -> None:
     """Keep the newest copy of each."""
     await session.execute(
@@ -187,25 +142,11 @@ async def save_customers(session: AsyncSession, seen: Sequence[CustomerCopy]) ->
             "company_ids": [s.company_id for s in seen],
             "names": [s.customer.name for s in seen],
             "emails": [s.customer.email for s in seen],
+            "deleted": [s.customer.is_deleted for s in seen],
+            "digests": [_digest(s.customer) for s in seen],
             "seen_at": [s.seen_at for s in seen],
         },
     )
-
-
-async def lock_debtors(session: AsyncSession, stripe_customer_ids: Sequence[str]) -> dict[str, Debtor]:
-    """By Stripe customer, whose debt is whose; all held until the end of the transaction."""
-    values = {
-        "customer_ids": list(stripe_customer_ids),
-        "provisionals": [provisional_company_id(id_) for id_ in stripe_customer_ids],
-    }
-    return {
-        row.stripe_customer_id: Debtor(row.stripe_customer_id, row.company_id, row.name, row.email)
-        for row in await session.execute(_LOCK_DEBTORS, values)
-    }
-
-
-async def lock_debtor(session: AsyncSession, stripe_customer_id: str) -> Debtor:
-    return (await lock_debtors(session, [stripe_customer_id]))[stripe_customer_id]
 
 
 async def save_invoices(session: AsyncSession, seen: Sequence[InvoiceCopy]) -> dict[str, str]:
@@ -226,6 +167,7 @@ async def save_invoices(session: AsyncSession, seen: Sequence[InvoiceCopy]) -> d
         "issued_at": [i.created_at for i in invoices],
         "hosted_invoice_urls": [i.hosted_invoice_url for i in invoices],
         "seen_at": [s.seen_at for s in seen],
+        "digests": [_digest(i) for i in invoices],
     }
     statuses = {row.invoice_id: row.status for row in await session.execute(_SAVE_INVOICES, values)}
     kept = [i.id for i in invoices if i.id not in statuses]

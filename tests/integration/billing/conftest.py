@@ -38,7 +38,7 @@ class Billing:
             state = await self.stripe.state()
             [row] = await self.world.rows(
                 "billing",
-                """select (select count(*) from stripe_events) as worked,
+                """select (select count(*) from stripe_events where worked_at is not null) as worked,
                           (select count(*) from inbox where status = 'pending')
                         + (select count(*) from dunning_cases where state = 'attempting')
                         + (select count(*) from outbox where told_at is null) as pending""",

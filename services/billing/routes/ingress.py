@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 
 from prometheus_client import Counter
 from starlette.types import Message, Receive, Scope, Send
@@ -40,9 +41,14 @@ class TooLargeError(Exception):
     """The body is larger than Stripe's largest event."""
 
 
+class NotOursError(Exception):
+    """A signed event that is another account's, or of Stripe's other mode."""
+
+
 class Ingress:
     """`POST /webhooks/stripe`: 200 once Kafka has it, 400 / 413 when it is not to be believed or read, 503
-    when Kafka does not acknowledge (Stripe comes again)."""
+    when Kafka does not acknowledge (Stripe comes again). What is signed but not ours to act on, of another
+    mode or of a connected account, is answered 200 and not stored: a refusal would only come again."""
 
     def __init__(self, settings: BillingSettings, producer: Producer, clock: Clock) -> None:
         self._secrets = settings.webhook_secrets()
@@ -51,6 +57,7 @@ class Ingress:
         self._producer = producer
         self._clock = clock
         self._topic = topic_of("stripe")
+        self._is_live = settings.is_live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] != "POST":
@@ -61,6 +68,8 @@ class Ingress:
             body = await self._read(headers, receive)
             envelope = self._believe(body, headers.get(b"stripe-signature"))
             await self._producer.append(self._topic, envelope)
+        except NotOursError as error:
+            await _answer(send, 200, _refusal("not_ours", str(error)))
         except TooLargeError:
             reason = f"the body is larger than {self._max_bytes} bytes"
             await _answer(send, 413, _refusal("too_large", reason))
@@ -98,6 +107,7 @@ class Ingress:
             now=now.timestamp(),
         )
         event = read_stripe_event(body)
+        self._check_ours(event)
         return Envelope(
             event_id=stripe_event_uuid(event["id"]),
             type=StripeEventReceived.type,
@@ -107,6 +117,16 @@ class Ingress:
             data=body,
             traceparent=new_traceparent(),
         )
+
+    def _check_ours(self, event: dict[str, Any]) -> None:
+        if event.get("account"):
+            raise NotOursError(f"{event['id']} is of the connected account {event['account']}")
+        is_live = event.get("livemode")
+        if is_live is not None and self._is_live is not None and is_live != self._is_live:
+            modes = ("test", "live")
+            raise NotOursError(
+                f"{event['id']} is of {modes[is_live]} mode, STRIPE_SK of {modes[self._is_live]}"
+            )
 
 
 def _refusal(code: str, reason: str) -> bytes:

@@ -1,0 +1,79 @@
+"""Read-only, for the admin pages: customers whom nobody knows, and what a replay would do."""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, HTTPException, Query
+from pydantic import BaseModel, ConfigDict
+
+from libs.common.database import Database
+from services.billing import queries, replay
+from services.billing.settings import BillingSettings
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class UnmatchedCustomer(_Answer):
+    """A Stripe customer who waits to be linked, and the companies that have the same address."""
+
+    stripe_customer_id: str
+    name: str | None
+    email: str | None
+    told_as: UUID | None
+    seen_at: datetime | None
+    same_email: list[str]
+
+
+class UnmatchedCustomers(_Answer):
+    customers: list[UnmatchedCustomer]
+    next: str | None
+
+
+class EffectAnswer(_Answer):
+    type: str
+    event_id: UUID
+    is_new: bool
+
+
+class PreviewAnswer(_Answer):
+    stripe_event_id: str
+    type: str
+    outcome: str
+    effects: list[EffectAnswer]
+
+
+def create_router(database: Database, settings: BillingSettings) -> APIRouter:
+    def check_key(x_api_key: Annotated[str, Header()] = "") -> None:
+        key = settings.interne_apikey
+        if key is None or not hmac.compare_digest(key.get_secret_value().encode(), x_api_key.encode()):
+            raise HTTPException(401, "the internal API key is missing or wrong")
+
+    router = APIRouter(prefix="/internal", dependencies=[Depends(check_key)])
+
+    @router.get("/unmatched-customers")
+    async def list_unmatched(
+        after: Annotated[str, Query(max_length=255)] = "", limit: Annotated[int, Query(ge=1, le=500)] = 50
+    ) -> UnmatchedCustomers:
+        """Stripe customers of whom nobody knows whose they are, in the order of their ids."""
+        async with database.begin() as uow:
+            rows = await queries.debtors.list_unmatched(uow.session, after=after, limit=limit + 1)
+        page = [UnmatchedCustomer.model_validate(row) for row in rows[:limit]]
+        return UnmatchedCustomers(
+            customers=page, next=page[-1].stripe_customer_id if len(rows) > limit else None
+        )
+
+    @router.get("/stripe-events/{stripe_event_id}/replay-preview")
+    async def preview_replay(stripe_event_id: str) -> PreviewAnswer:
+        """What a replay with effects would tell; nothing is kept of it. 404 for an event that is not kept."""
+        preview = await replay.preview(stripe_event_id, database)
+        if preview is None:
+            raise HTTPException(404, f"no Stripe event {stripe_event_id} is kept")
+        return PreviewAnswer.model_validate(preview)
+
+    return router
