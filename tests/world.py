@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -107,19 +107,28 @@ class World:
 
     async def tell(self, event: Event, *, copies: int = 1) -> Envelope:
         """Append a fact to its teller's topic, as its teller would."""
-        envelope = Envelope(
-            event_id=event.event_id,
-            type=event.type,
-            source=f"/relance/{event.teller()}",
-            key=event.key,
-            time=datetime.now(UTC),
-            data=event.to_bytes(),
-            revision=1,
-            traceparent=new_traceparent(),
-        )
-        await self._producer.start()
-        await self._producer.append_all([(topic_of(event.teller()), envelope)] * copies)
+        [envelope, *_] = await self.tell_all([event] * copies)
         return envelope
+
+    async def tell_all(self, events: Sequence[Event]) -> list[Envelope]:
+        """Append many facts at once, in order for each key."""
+        envelopes = [
+            Envelope(
+                event_id=event.event_id,
+                type=event.type,
+                source=f"/relance/{event.teller()}",
+                key=event.key,
+                time=datetime.now(UTC),
+                data=event.to_bytes(),
+                revision=1,
+                traceparent=new_traceparent(),
+            )
+            for event in events
+        ]
+        topics = [topic_of(event.teller()) for event in events]
+        await self._producer.start()
+        await self._producer.append_all(list(zip(topics, envelopes, strict=True)))
+        return envelopes
 
     async def tell_raw(
         self, topic: str, *, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]

@@ -40,7 +40,8 @@ class SubscriptionStarted(CompanyEvent):
     """A company's subscription became active for the first time."""
 
     type: ClassVar[str] = "billing.subscription_started.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+    # With the company: told of a provisional one, it is told again of the one that it turned out to be.
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id")
 
     subscription_id: str
     started_at: datetime
@@ -51,7 +52,7 @@ class TrialStarted(CompanyEvent):
     """A company's subscription began with a trial."""
 
     type: ClassVar[str] = "billing.trial_started.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id")
 
     subscription_id: str
     started_at: datetime
@@ -63,7 +64,7 @@ class SubscriptionChanged(CompanyEvent):
     """A subscription came, or its state or plan changed; `status` is Stripe's word for it, or `lifetime`."""
 
     type: ClassVar[str] = "billing.subscription_changed.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id", "status", "plan_id", "changed_at")
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id", "status", "plan_id", "changed_at")
 
     subscription_id: str
     status: str
@@ -83,7 +84,7 @@ class SubscriptionCanceled(CompanyEvent):
     """A subscription ended."""
 
     type: ClassVar[str] = "billing.subscription_canceled.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id")
 
     subscription_id: str
     canceled_at: datetime
