@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from libs.devstack.stack.environment import SERVICES
 from tests.e2e.lives import Home
 from tests.e2e.printed import PrintedCompany, addresses_in, companies_in
 from tests.fakes.stack import Stack
 
-SERVICES = ("billing", "notifications", "scheduler", "admin_api")
 FRENCH: Mapping[str, str] = {"open": "impayée", "paid": "payée"}
 
 
