@@ -58,6 +58,7 @@ class Consumer:
             settings.kafka_bootstrap_servers,
             client_id=f"relance-{router.service}",
             allow_auto_create_topics=False,
+            consumer_only=True,
             graceful_timeout=settings.shutdown_seconds,
             logger=None,
         )
@@ -79,7 +80,13 @@ class Consumer:
 
     async def start(self) -> None:
         """Raises KafkaError while no broker answers."""
-        await self.broker.start()
+        try:
+            await self.broker.start()
+        except BaseException:
+            # What is half open would stay: a connection each time, or a member that reads nothing.
+            async with asyncio.timeout(self._settings.shutdown_seconds):
+                await self.broker.stop()
+            raise
         self._progress_at = time.monotonic()
 
     async def stop(self) -> None:
