@@ -114,7 +114,7 @@ async def test_databases_of_one_server_that_migrate_at_once_share_their_roles(
     """Roles belong to the server, and nothing that one database locks is locked in another."""
     async with AsyncExitStack() as stack:
         urls = [await stack.enter_async_context(made_empty(servers)) for _ in range(3)]
-        for _ in range(4):
+        for _ in range(2):
             settings = own_roles(world, urls[0])
             each = [settings.model_copy(update={"database_url": SecretStr(url)}) for url in urls]
             ends = await asyncio.gather(*(migrate_as_a_process(world, one) for one in each))
