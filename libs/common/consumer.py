@@ -84,11 +84,17 @@ class Consumer:
         try:
             await self.broker.start()
         except BaseException:
-            # What is half open would stay: a connection each time, or a member that reads nothing.
-            async with asyncio.timeout(self._settings.shutdown_seconds):
-                await self.broker.stop()
+            await self._close_what_is_half_open()
             raise
         self._watchdog.note_progress()
+
+    async def _close_what_is_half_open(self) -> None:
+        """It would stay: a connection with each try, or a member of the group that reads nothing."""
+        try:
+            async with asyncio.timeout(self._settings.shutdown_seconds):
+                await self.broker.stop()
+        except Exception as error:
+            log.warning("a reader that did not start did not close either: %s", brief(error))
 
     async def stop(self) -> None:
         await self.broker.stop()

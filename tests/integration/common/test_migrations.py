@@ -80,8 +80,12 @@ async def migrate_as_a_process(world: World, settings: CommonSettings, *services
     process = await asyncio.create_subprocess_exec(
         RELANCE, "migrate", *services, env=environment, stdout=asyncio.subprocess.DEVNULL
     )
-    async with asyncio.timeout(60):
-        return await process.wait()
+    try:
+        async with asyncio.timeout(60):
+            return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 async def test_four_processes_that_migrate_at_once_make_one_history(

@@ -17,11 +17,11 @@ import httpx
 import pytest
 
 from libs.common.events.billing import InvoicePaid
-from libs.devstack.ports import free_port
-from tests.fakes.service_process import RELANCE, ServiceProcess, environment_of, service_process
+from tests.fakes.service_process import ServiceProcess, service_process
 from tests.fakes.wires import KafkaWire, Wire, laid
 from tests.integration.common.groups import group_of
 from tests.integration.common.rig import SERVICE, Rig, counting_router, paid, step
+from tests.servers.shared import APP_SECRET
 from tests.world import World, until
 
 
@@ -229,18 +229,9 @@ MISCONFIGURED: dict[str, dict[str, object]] = {
 async def test_a_missing_or_wrong_setting_is_named_and_ends_it_with_78(
     name: str, world: World, tmp_path: Path
 ) -> None:
-    environment = environment_of(world, **{"scheduler_port": free_port()} | MISCONFIGURED[name])
-    process = await asyncio.create_subprocess_exec(
-        *(RELANCE, "run", "scheduler"),
-        env=environment,
-        cwd=tmp_path,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(40):
-        _, said = await process.communicate()
-    assert process.returncode == 78
-    assert name in said.decode()
-    assert "Traceback" not in said.decode()
-    for secret in (environment.get("APP_SECRET"), environment.get("INTERNE_APIKEY")):
-        assert secret is None or secret not in said.decode()
+    async with service_process(world, "scheduler", tmp_path, **MISCONFIGURED[name]) as running:
+        assert await running.exit_code() == 78
+    said = running.output.read_text()
+    assert name in said
+    assert "Traceback" not in said
+    assert APP_SECRET not in said

@@ -188,27 +188,17 @@ async def test_a_group_that_takes_long_to_divide_its_partitions_does_not_stand_s
     async with consuming(rig, kafka_timeout_seconds=1) as consumer:
         await until_group(rig, "Stable", 1)
         async with dividing(rig, others=1):
+
+            async def tell_and_look() -> int:
+                events.append(event := paid())
+                await rig.world.tell(event)
+                return await consumer.watch()
+
             for _ in range(3):
                 with pytest.raises(TemporaryFailure, match="is dividing its partitions"):
-                    await tell_and_look(rig, consumer, events)
+                    await until(tell_and_look, what="a word of the watchdog")
         # Alone again, it reads what waited.
         await until(lambda: are_read(rig, events), seconds=40, what="the events")
-
-
-async def tell_and_look(rig: Rig, consumer: Consumer, events: list[InvoicePaid]) -> None:
-    """Until the watchdog has something to say."""
-    async with asyncio.timeout(20):
-        while True:
-            events.append(event := paid())
-            await rig.world.tell(event)
-            await consumer.watch()
-            await asyncio.sleep(0.05)
-
-
-async def look_again_and_again(consumer: Consumer) -> None:
-    while True:
-        await consumer.watch()
-        await asyncio.sleep(0.05)
 
 
 async def test_a_reader_that_stands_still_is_found_once_there_is_something_to_read(rig: Rig) -> None:
@@ -220,7 +210,7 @@ async def test_a_reader_that_stands_still_is_found_once_there_is_something_to_re
             await consumer.watch()
         await rig.world.tell(paid())
         with pytest.raises(StalledError, match="1 messages wait"):
-            await asyncio.wait_for(look_again_and_again(consumer), timeout=20)
+            await until(consumer.watch, what="the watchdog's bark")
         wire.is_silent = False
 
 
