@@ -50,10 +50,10 @@ class World:
     """Services under test run in this process through their real lifespan."""
 
     def __init__(self, servers: Servers, name: str) -> None:
-        self._servers = servers
         self.name = name
         self.prefix = f"{name}."
         self.database_url = servers.url_of(name)
+        self.kafka_bootstrap_servers = servers.kafka_bootstrap_servers
         self._producer = Producer(self.settings(CommonSettings), client_id="test")
         self._pools: dict[str, asyncpg.Pool[asyncpg.Record]] = {}
 
@@ -75,7 +75,7 @@ class World:
         values = {
             **QUICK,
             "database_url": self.database_url,
-            "kafka_bootstrap_servers": self._servers.kafka_bootstrap_servers,
+            "kafka_bootstrap_servers": self.kafka_bootstrap_servers,
             "kafka_topic_prefix": self.prefix,
             **overrides,
         }
@@ -141,7 +141,7 @@ class World:
 
     async def envelopes(self, teller: str) -> list[Envelope]:
         """All that was told on a teller's topic so far, in order per key."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._servers.kafka_bootstrap_servers)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka_bootstrap_servers)
         await consumer.start()
         try:
             topic = self.prefix + topic_of(teller)
