@@ -9,7 +9,7 @@ from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
-from services.billing.jobs import Dunning
+from services.billing.jobs import Cutoffs, Dunning
 from services.billing.settings import BillingSettings
 
 
@@ -31,9 +31,17 @@ def create_app(
         wake_on="dunning_cycles",
         workers=settings.dunning_workers,
     )
+    cutoffs = Cutoffs(service.database, stripe, settings)
+    decisions = Job(
+        "cutoffs",
+        cutoffs.decide_due_lines,
+        every_seconds=settings.poll_seconds,
+        wake_on="company_lines",
+        workers=settings.dunning_workers,
+    )
     return service.app(
         handlers=handlers.router,
-        jobs=[job],
+        jobs=[job, decisions],
         doorways={routes.PATH: routes.Ingress(settings, service.producer, clock)},
         closers=[stripe.close],
     )

@@ -130,17 +130,19 @@ def ended(lines: Lines, now: datetime) -> Lines:
     return replace(lines, is_unpaid=False)
 
 
-def after(lines: Lines, decision: Decision, now: datetime) -> Lines:
+def after(situation: Situation, decision: Decision, now: datetime) -> Lines:
     """The lines once the decision is carried out. One who is restored and owes still begins a new episode, so
     that what is done to him once more is told once more."""
+    lines = situation.lines
+    if not situation.unpaid:
+        return ended(lines, now)
     match decision.verdict:
         case Verdict.RESTRICT:
             return replace(lines, state=LineState.RESTRICTED, changed_at=now)
         case Verdict.CUT:
             return replace(lines, state=LineState.CUT, changed_at=now)
         case Verdict.RESTORE:
-            restored = ended(lines, now)
-            return begun(restored, now) if lines.is_unpaid else restored
+            return begun(ended(lines, now), now)
         case _:
             return lines
 

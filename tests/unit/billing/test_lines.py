@@ -139,7 +139,7 @@ def test_a_spared_company_is_left_alone_and_gets_its_lines_back() -> None:
     assert decided(replace(OVERDUE, sparing=over)).verdict is Verdict.RESTRICT
     restores = decided(replace(OVERDUE, lines=RESTRICTED, sparing=exempted))
     assert restores.verdict is Verdict.RESTORE
-    again = after(RESTRICTED, restores, MONDAY)
+    again = after(replace(OVERDUE, lines=RESTRICTED), restores, MONDAY)
     assert (again.state, again.episode, again.is_unpaid) == (LineState.NORMAL, 2, True)
 
 
@@ -148,6 +148,8 @@ def test_everything_paid_restores_and_the_next_unpaid_invoice_begins_another_epi
     assert (restored.state, restored.episode, restored.is_unpaid) == (LineState.RESTORED, 1, False)
     assert ended(restored, MONDAY) == restored
     assert decided(Situation(restored)).verdict is Verdict.WAIT
+    unnoticed = Situation(RESTRICTED)
+    assert after(unnoticed, decided(unnoticed), MONDAY) == restored
     assert begun(restored, MONDAY) == Lines(LineState.NORMAL, 2, is_unpaid=True, changed_at=MONDAY)
     assert begun(NORMAL, MONDAY) == NORMAL
 
@@ -236,7 +238,7 @@ class CompanyLife(RuleBasedStateMachine):
         decision = decide(situation, POLICY, self.now)
         if decision.touches:
             self._look_at(decision, situation)
-        self._become(after(self.lines, decision, self.now))
+        self._become(after(situation, decision, self.now))
 
     def _look_at(self, decision: Decision, situation: Situation) -> None:
         assert forbidden_why(POLICY, self.now) is None
