@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.common.events.billing import SubscriptionStarted
+from libs.common.events.billing import InvoiceClosed, InvoiceUnpaid, SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
 from libs.common.router import EventRouter, Heard
 from services.scheduler import queries
@@ -27,3 +27,13 @@ async def keep_links(heard: Sequence[Heard[StripeCustomerLinked]], session: Asyn
 @router.fold(SubscriptionStarted)
 async def keep_subscriptions(heard: Sequence[Heard[SubscriptionStarted]], session: AsyncSession) -> None:
     await queries.fold_subscribed(session, heard)
+
+
+@router.fold(InvoiceUnpaid)
+async def keep_unpaid(heard: Sequence[Heard[InvoiceUnpaid]], session: AsyncSession) -> None:
+    await queries.fold_unpaid(session, heard)
+
+
+@router.fold(InvoiceClosed)
+async def keep_closed(heard: Sequence[Heard[InvoiceClosed]], session: AsyncSession) -> None:
+    await queries.fold_closed(session, heard)
