@@ -9,7 +9,7 @@ from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
-from services.billing.jobs import Dunning
+from services.billing.jobs import Cutoffs, Dunning
 from services.billing.refreshes import Refreshes
 from services.billing.routes import ingress
 from services.billing.settings import BillingSettings
@@ -33,11 +33,19 @@ def create_app(
         wake_on="dunning_cycles",
         workers=settings.dunning_workers,
     )
+    cutoffs = Cutoffs(service.database, stripe, settings)
+    decisions = Job(
+        "cutoffs",
+        cutoffs.decide_due_lines,
+        every_seconds=settings.poll_seconds,
+        wake_on="company_lines",
+        workers=settings.dunning_workers,
+    )
     refreshes = Refreshes(service.database, stripe, settings, clock)
     fetching = Job("refreshes", refreshes.fetch_next, settings.poll_seconds, wake_on="refreshes")
     return service.app(
         handlers=handlers.router,
-        jobs=[job, fetching],
+        jobs=[job, decisions, fetching],
         routes=[routes.create_router(service.database, settings)],
         doorways={ingress.PATH: ingress.Ingress(settings, service.producer, clock)},
         closers=[stripe.close],

@@ -11,10 +11,11 @@ from uuid import UUID
 from libs.common.database import Uow
 from libs.common.events.billing import InvoiceClosed, InvoicePaid, InvoiceUnpaid, PaymentActionRequired
 from libs.integrations.stripe import Invoice
-from services.billing import domain, queries
+from services.billing import domain, lines, queries
 from services.billing.domain import Action, Case, CaseState, Step
 from services.billing.queries.cases import CaseRow
 from services.billing.queries.debtors import Debtor
+from services.billing.queries.situations import Addressee
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ async def _save(uow: Uow, scene: Scene, case: Case) -> None:
         causation_id=scene.causation_id,
         traceparent=scene.traceparent,
     )
+    queries.lines.begin_episode(uow, scene.debtor.company_id)
 
 
 async def _act(uow: Uow, scene: Scene, action: Action, step: Step) -> None:
@@ -132,6 +134,7 @@ async def _tell_unpaid(uow: Uow, scene: Scene) -> None:
         total_due_cents=sum(c.invoice.amount_remaining_cents for c in open_cases),
         currency=scene.invoice.currency,
         deadline_at=domain.deadline_of(earliest, scene.deadline_days),
+        invoice_deadline_at=domain.deadline_of(scene.row.opened_at, scene.deadline_days),
         stage=domain.stage_of(len(open_cases)),
         cases_being_tried=sum(c.state == CaseState.ATTEMPTING for c in others),
         customer_name=debtor.name(scene.invoice),
@@ -169,4 +172,13 @@ async def _tell_closed(uow: Uow, scene: Scene, case: Case | None) -> None:
     await uow.publish(closed, traceparent=scene.traceparent, causation_id=scene.causation_id)
     await queries.cases.mark_cycle_finished(
         uow.session, scene.invoice.id, case.attempt_count, outcome=f"closed: {case.closed_why}"
+    )
+    debtor = scene.debtor
+    addressee = Addressee(debtor.name(scene.invoice), debtor.email(scene.invoice))
+    await lines.end_episode_if_settled(
+        uow,
+        debtor.company_id,
+        addressee,
+        traceparent=scene.traceparent,
+        causation_id=scene.causation_id,
     )

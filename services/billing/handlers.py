@@ -11,10 +11,15 @@ from libs.common.database import Uow
 from libs.common.errors import PermanentFailure
 from libs.common.events.directory import (
     CompanyRegistered,
+    DunningExempted,
     LifetimeGranted,
+    NumberAssigned,
+    NumberReleased,
     StripeCustomerLinked,
     StripeEventReplayRequested,
 )
+from libs.common.events.notifications import DeliveryAccepted, DeliveryBounced
+from libs.common.events.scheduler import CutoffDue
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import StripeEvent, read_event
@@ -90,3 +95,41 @@ async def keep_lifetime(granted: LifetimeGranted, uow: Uow) -> None:
 async def copy_companies(heard: Sequence[Heard[CompanyRegistered]], session: AsyncSession) -> None:
     """Names and addresses to write to; a company is registered once, so the first telling stays."""
     await queries.stripe_copy.add_companies(session, [h.event for h in heard])
+    await queries.line_copies.keep_enterprise_ids(session, heard)
+
+
+@router.on_batch(CutoffDue)
+async def mark_lines_due(batch: Sequence[Taken[CutoffDue]]) -> None:
+    """The job decides: live invoices are looked at first, and no transaction waits for Stripe."""
+    causes = {taken.event.company_id: taken.uow.cause for taken in batch}
+    await queries.lines.mark_due(batch[0].uow.session, causes)
+
+
+@router.fold(DeliveryAccepted)
+async def keep_notices(heard: Sequence[Heard[DeliveryAccepted]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_accepted(session, heard)
+
+
+@router.fold(DeliveryBounced)
+async def keep_bounces(heard: Sequence[Heard[DeliveryBounced]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_bounced(session, heard)
+
+
+@router.fold(DunningExempted)
+async def keep_exemptions(heard: Sequence[Heard[DunningExempted]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_exempted(session, heard)
+
+
+@router.fold(LifetimeGranted)
+async def keep_lifetimes(heard: Sequence[Heard[LifetimeGranted]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_lifetimes(session, heard)
+
+
+@router.fold(NumberAssigned)
+async def keep_contracts(heard: Sequence[Heard[NumberAssigned]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_assigned(session, heard)
+
+
+@router.fold(NumberReleased)
+async def keep_releases(heard: Sequence[Heard[NumberReleased]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_released(session, heard)

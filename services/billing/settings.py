@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from pathlib import Path
+
 from pydantic import Field, SecretStr, field_validator
 
+from libs.common.errors import MisconfiguredError
 from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
+from services.billing.domain.policy import Policy, read_policy
+
+SHIPPED = Path(__file__).parent / "policies"
 
 
 class BillingSettings(CommonSettings):
@@ -26,9 +33,8 @@ class BillingSettings(CommonSettings):
     stripe_timeout_seconds: Seconds = Field(default=30.0, description="the longest wait for Stripe's answer")
     stripe_requests_per_second: float = Field(default=25.0, gt=0, description="the pace asked of Stripe")
     dunning_workers: int = Field(default=4, ge=1, description="cases worked at once")
-    dunning_deadline_days: int = Field(default=14, ge=1, description="days from the first failure to pay")
-    dunning_skips_hopeless: bool = Field(
-        default=True, description="leave out methods whose last decline was final, or that are cooling down"
+    dunning_policy_file: Path | None = Field(
+        default=None, description="the dunning policy, a TOML file; none: the newest that is shipped"
     )
 
     @field_validator("interne_apikey")
@@ -56,8 +62,31 @@ class BillingSettings(CommonSettings):
         words = self.stripe_sk.get_secret_value().split("_")
         return {"live": True, "test": False}.get(words[1]) if len(words) > 1 else None
 
+    @field_validator("dunning_policy_file")
+    @classmethod
+    def _refuse_a_wrong_policy(cls, value: Path | None) -> Path | None:
+        try:
+            load_policy(value)
+        except MisconfiguredError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+    @cached_property
+    def policy(self) -> Policy:
+        return load_policy(self.dunning_policy_file)
+
     def webhook_secrets(self) -> list[str]:
         return _split(self.stripe_webhook_secrets)
+
+
+def load_policy(file: Path | None) -> Policy:
+    """Raises MisconfiguredError, naming every mistake with its line."""
+    path = file or max(SHIPPED.glob("*.toml"))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MisconfiguredError(f"the dunning policy {path} cannot be read: {error}") from error
+    return read_policy(text, str(path))
 
 
 def _split(value: SecretStr) -> list[str]:

@@ -165,6 +165,8 @@ class InvoiceUnpaid(CompanyEvent):
     currency: str
     deadline_at: datetime
     stage: int
+    # The deadline that this invoice alone would have: it counts once the earlier ones are paid.
+    invoice_deadline_at: datetime | None = None
     # Other unpaid invoices of the company whose methods are still being tried: the mail may wait for them.
     cases_being_tried: int = 0
     customer_name: str
@@ -227,6 +229,8 @@ class _LineEvent(CompanyEvent):
     at: datetime
     policy_version: str
     why: str
+    customer_name: str = ""
+    customer_email: str | None = None
 
 
 class LineRestricted(_LineEvent):

@@ -1,6 +1,27 @@
 """Billing's SQL: `events`, `stripe_copy` and `subscriptions` for what Stripe and the directory told,
-`debtors` for whose it is, `cases` and `attempts` for dunning."""
+`debtors` for whose it is, `cases` and `attempts` for dunning, `lines`, `situations` and `line_copies` for
+what becomes of a company's phone lines."""
 
-from services.billing.queries import attempts, cases, debtors, events, stripe_copy, subscriptions
+from services.billing.queries import (
+    attempts,
+    cases,
+    debtors,
+    events,
+    line_copies,
+    lines,
+    situations,
+    stripe_copy,
+    subscriptions,
+)
 
-__all__ = ["attempts", "cases", "debtors", "events", "stripe_copy", "subscriptions"]
+__all__ = [
+    "attempts",
+    "cases",
+    "debtors",
+    "events",
+    "line_copies",
+    "lines",
+    "situations",
+    "stripe_copy",
+    "subscriptions",
+]

@@ -12,7 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.events.billing import OpenInvoice
-from services.notifications.domain import Delivery, Knowledge, Letter, Listed
+from services.notifications.domain import NOTICES, Delivery, Knowledge, Letter, Listed
 
 # News older than what is known changes nothing, and nothing reopens what was closed.
 _ADD_OPEN_INVOICE = text("""
@@ -114,6 +114,15 @@ _LIST_SUBSCRIBED = text("""
 """)
 
 
+# A mail of which nobody can tell whether it left counts as a notice: rather one too few than two.
+_LIST_NOTICED = text("""
+    select company_id, max(coalesce(settled_at, sending_at)) as noticed_at from deliveries
+    where company_id = any(cast(:company_ids as uuid[])) and kind = any(cast(:kinds as text[]))
+      and status in ('sending', 'accepted', 'unknown')
+    group by company_id
+""")
+
+
 async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -> dict[UUID, Knowledge]:
     """What is known of each delivery's company, by delivery id. Right only while the companies are locked."""
     values = {
@@ -129,15 +138,26 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
             told = Listed(row.invoice_id, row.billing_cycle, row.stage, row.delivery_id)
             listed[row.kind, row.invoice_id].append(told)
     subscribed = set((await session.execute(_LIST_SUBSCRIBED, values)).scalars())
+    noticed = await _list_noticed(session, deliveries)
     return {
         delivery.id: Knowledge(
             open_invoices=tuple(_open_invoice(r) for r in invoices[delivery.company_id] if not r.closed_at),
             closed_invoice_ids={r.invoice_id for r in invoices[delivery.company_id] if r.closed_at},
             listed=listed[delivery.kind, delivery.invoice_id or ""],
             is_subscribed=delivery.company_id in subscribed,
+            noticed_at=noticed.get(delivery.company_id),
         )
         for delivery in deliveries
     }
+
+
+async def _list_noticed(session: AsyncSession, deliveries: Sequence[Delivery]) -> dict[UUID, datetime | None]:
+    """By company, of those who are to be reminded; nothing else asks."""
+    reminded = [delivery.company_id for delivery in deliveries if delivery.kind in NOTICES[1:]]
+    if not reminded:
+        return {}
+    values = {"company_ids": reminded, "kinds": list(NOTICES)}
+    return {row.company_id: row.noticed_at for row in await session.execute(_LIST_NOTICED, values)}
 
 
 def _open_invoice(row: Row[Any]) -> OpenInvoice:

@@ -1,23 +1,14 @@
-"""Billing's tables: its own copy of what Stripe told, and the dunning cases."""
+"""Billing's own copy of what Stripe told, and the dunning cases."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, Text, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from libs.common.frame_tables import add_frame_tables
-
-
-class Model(DeclarativeBase):
-    """Billing's metadata."""
-
-    type_annotation_map = {str: Text, datetime: DateTime(timezone=True)}  # noqa: RUF012 - SQLAlchemy's own way
-
-
-add_frame_tables(Model.metadata)
+from services.billing.models.base import Model
 
 
 class Company(Model):
@@ -28,6 +19,7 @@ class Company(Model):
     name: Mapped[str]
     email: Mapped[str]
     stripe_customer_id: Mapped[str | None]
+    legacy_enterprise_id: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (
         Index("companies_by_stripe_customer", "stripe_customer_id"),
         Index("companies_by_email", text("lower(email)")),
