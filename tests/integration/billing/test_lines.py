@@ -279,3 +279,49 @@ async def test_a_process_killed_between_the_decision_and_the_telling_tells_once(
         await company.has_told("LineRestricted 1")
     [row] = await world.rows("billing", "select state, fence, due_at from company_lines")
     assert row == {"state": "restricted", "fence": 2, "due_at": None}
+
+
+async def run_command(billing: Billing, *arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.cli", "dunning", *arguments,
+        env=os.environ | environment_of(billing.settings),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
+
+
+async def test_the_command_explains_a_company_and_tries_a_policy_beside_what_happened(
+    billing: Billing, clock: Clock, tmp_path: Path
+) -> None:
+    company = await warned(billing)
+    code, text = await run_command(billing, "explain", str(company.company_id))
+    assert code == 0, text
+    assert f"Boulangerie Le Goff ({company.company_id})" in text
+    assert "Lignes : normales, épisode 1" in text
+    assert f"facture {company.made.invoice}" in text
+    assert "restreinte le " in text
+    for word in (company.made.invoice, company.made.customer):
+        assert str(company.company_id) in (await run_command(billing, "explain", word))[1]
+    assert (await run_command(billing, "explain", "nobody"))[0] == 1
+
+    await billing.world.rows("billing", "update dunning_cases set opened_at = opened_at - interval '40 days'")
+    await billing.world.rows("billing", "update notices set accepted_at = accepted_at - interval '40 days'")
+    await billing.world.rows(
+        "billing",
+        "update dunning_cycles set opened_at = opened_at - interval '40 days', "
+        "finished_at = finished_at - interval '40 days'",
+    )
+    shipped = max(SHIPPED.glob("*.toml"))
+    code, text = await run_command(billing, "simulate", "--policy", str(shipped), "--since", "2025-01-01")
+    assert code == 0, text
+    assert f"politique {billing.settings.policy.version}" in text
+    for word in ("avertie", "restreinte", "coupée"):
+        assert f"{word} (" in text
+    [total] = [line.split() for line in text.splitlines() if line.startswith("coupée")]
+    assert total == ["coupée", "1", "0"]
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(shipped.read_text().replace("days = 14", "days = fourteen"))
+    code, text = await run_command(billing, "simulate", "--policy", str(wrong), "--since", "2025-01-01")
+    assert code == 78
+    assert f"{wrong}:" in text
