@@ -51,31 +51,53 @@ class Watchdog:
         """
         try:
             ends, places = await self._ask(consumer)
-            self._add_up(ends, places)
-            if self._is_still():
-                await self._ensure_group_at_rest()
         except Exception as error:
-            # Nobody stands still who has nobody to read from.
-            self.note_progress()
-            raise TemporaryFailure(f"cannot tell whether the consumer reads: {brief(error)}") from error
+            return await self._look_elsewhere(error)
+        self._add_up(ends, places)
+        if self._is_still():
+            await self._ensure_that_kafka_agrees()
         lag = sum(ends[tp] - place for tp, place in places.items() if place is not None)
         if self._is_still():  # still: a batch may have come while Kafka was asked
             raise StalledError(f"{lag} messages wait and none was read for {self._still_seconds:.0f} s")
         return lag
 
+    async def _look_elsewhere(self, error: Exception) -> int:
+        """The consumer's own client gets no answer. Where Kafka answers another one, the client is broken, and
+        for good: seen after a broker had been killed."""
+        self._still_seconds += self._seen_seconds()
+        await self._ensure_that_kafka_agrees()
+        if self._is_still():
+            raise StalledError(
+                f"for {self._still_seconds:.0f} s the reader has had no answer from Kafka, "
+                f"which answers others: {brief(error)}"
+            )
+        raise TemporaryFailure(f"cannot tell whether the consumer reads: {brief(error)}") from error
+
+    async def _ensure_that_kafka_agrees(self) -> None:
+        try:
+            await self._ensure_group_at_rest()
+        except Exception as error:
+            # Nobody stands still who has nobody to read from.
+            self.note_progress()
+            raise TemporaryFailure(f"cannot tell whether the consumer reads: {brief(error)}") from error
+
     def _is_still(self) -> bool:
         return self._still_seconds > self._settings.watchdog_seconds
 
     def _add_up(self, ends: dict[TopicPartition, int], places: Places) -> None:
-        now = time.monotonic()
-        # A look counts for what lies between two of them. A process that was itself held up, or suspended,
-        # saw nothing meanwhile.
-        seen_seconds = min(now - self._looked_at, 2 * self._settings.watchdog_seconds / LOOKS)
-        self._looked_at = now
+        seen_seconds = self._seen_seconds()
         is_behind = any(place is None or place < ends[tp] for tp, place in places.items() if ends[tp])
         is_same = places == self._places
         self._places = places
         self._still_seconds = self._still_seconds + seen_seconds if is_behind and is_same else 0.0
+
+    def _seen_seconds(self) -> float:
+        """A look counts for what lies between two of them. A process that was itself held up, or suspended,
+        saw nothing meanwhile."""
+        now = time.monotonic()
+        seen_seconds = min(now - self._looked_at, 2 * self._settings.watchdog_seconds / LOOKS)
+        self._looked_at = now
+        return seen_seconds
 
     async def _ask(self, consumer: AIOKafkaConsumer) -> tuple[dict[TopicPartition, int], Places]:
         partitions = consumer.assignment()

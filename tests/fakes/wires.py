@@ -76,12 +76,14 @@ class Wire:
 class KafkaWire(Wire):
     """To a broker, which is made to name the wire as its own address: clients stay on it.
 
-    While `is_silent`, whoever asks for messages hears that there are none; everything else is answered.
+    While `is_silent`, whoever asks for messages hears that there are none; everything else is answered, but
+    for requests of the kinds in `ignored`.
     """
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self.is_silent = False
+        self.ignored: frozenset[int] = frozenset()
         self.asked: Counter[int] = Counter()
         """Requests by their kind."""
         host = self.host.encode()
@@ -96,6 +98,8 @@ class KafkaWire(Wire):
                 request = await _read_frame(reader)
                 kind, version, number = struct.unpack(">hhi", request[:8])
                 self.asked[kind] += 1
+                if kind in self.ignored:
+                    continue
                 if kind == FETCH and self.is_silent:
                     assert 7 <= version <= 11, "this form of an empty answer"
                     await asyncio.sleep(EMPTY_FETCH_SECONDS)  # as a broker waits for something to come

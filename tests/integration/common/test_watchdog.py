@@ -92,6 +92,24 @@ async def test_a_process_whose_reader_stands_still_ends_with_70(world: World, tm
         await until(look, what="the fact read by the next process")
 
 
+async def test_a_process_whose_reader_gets_no_answer_while_others_do_ends_with_70(
+    world: World, tmp_path: Path
+) -> None:
+    """Its client is broken for good, as aiokafka's may be once a broker was killed: Kafka is not away."""
+    wire = KafkaWire(world.kafka_bootstrap_servers)
+    async with laid(wire), scheduler(world, wire, tmp_path) as running:
+        wire.ignored = frozenset({FETCH, LIST_OFFSETS})
+        await world.tell(registered())
+        assert await running.exit_code() == 70
+        assert "which answers others" in await running.until_said("this process ends")
+    async with service_process(world, "scheduler", tmp_path):
+
+        async def look() -> bool:
+            return await companies(world) == 2
+
+        await until(look, what="the fact read by the next process")
+
+
 async def test_a_process_that_was_suspended_is_given_its_time(world: World, tmp_path: Path) -> None:
     """As by a paused virtual machine: the clock went on, and nobody could read."""
     wire = KafkaWire(world.kafka_bootstrap_servers)
