@@ -38,7 +38,10 @@ def create_app(
     return service.app(
         handlers=handlers.router,
         jobs=[job, fetching],
-        routes=[routes.create_router(service.database, settings)],
+        routes=[
+            routes.create_router(service.database, settings),
+            routes.create_pay_router(service.database, stripe, settings, clock),
+        ],
         doorways={ingress.PATH: ingress.Ingress(settings, service.producer, clock)},
         closers=[stripe.close],
     )

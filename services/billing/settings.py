@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 from pydantic import Field, SecretStr, field_validator
 
 from libs.common.settings import CommonSettings, Seconds, check_database_url, refuse_weak_secret
+from services.billing.domain import PayLinks
 
 
 class BillingSettings(CommonSettings):
@@ -25,6 +28,18 @@ class BillingSettings(CommonSettings):
     stripe_webhook_max_bytes: int = Field(default=262_144, ge=1024, description="the largest body accepted")
     stripe_timeout_seconds: Seconds = Field(default=30.0, description="the longest wait for Stripe's answer")
     stripe_requests_per_second: float = Field(default=25.0, gt=0, description="the pace asked of Stripe")
+    billing_public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?/?$",
+        description="where customers reach billing's /pay/, for mails' links; none: those are Stripe's own",
+    )
+    pay_link_days: int = Field(default=30, ge=1, description="how long a link in a mail is good")
+    pay_opens_per_minute: int = Field(
+        default=300, ge=1, description="how many links a process follows; what is more is asked to come again"
+    )
+    pay_opens_per_minute_and_link: int = Field(
+        default=10, ge=1, description="how often one and the same link is followed"
+    )
     dunning_workers: int = Field(default=4, ge=1, description="cases worked at once")
     dunning_deadline_days: int = Field(default=14, ge=1, description="days from the first failure to pay")
     dunning_skips_hopeless: bool = Field(
@@ -54,6 +69,16 @@ class BillingSettings(CommonSettings):
         if not _split(value):
             raise ValueError("STRIPE_WEBHOOK_SECRETS is empty: without it anyone could tell us anything")
         return value
+
+    @field_validator("billing_public_url")
+    @classmethod
+    def _without_the_last_slash(cls, value: str | None) -> str | None:
+        return value and value.rstrip("/")
+
+    @cached_property
+    def pay_links(self) -> PayLinks:
+        secret = self.app_secret.get_secret_value()
+        return PayLinks(secret, public_url=self.billing_public_url, days=self.pay_link_days)
 
     @property
     def is_live(self) -> bool | None:

@@ -23,6 +23,7 @@ from services.billing.domain.dunning import (
     advance,
 )
 from services.billing.domain.facts import deadline_of, invoice_paid, payment_recovered, stage_of, tried
+from services.billing.domain.pay_links import PayLink, PayLinks, Purpose
 from services.billing.domain.subscriptions import LIFETIME, SubscriptionCopy, further, must_ask, told_of
 from services.billing.domain.translate import (
     KNOWN_AND_IGNORED,
@@ -55,6 +56,9 @@ __all__ = [
     "InvoiceSeen",
     "Paid",
     "PastDecline",
+    "PayLink",
+    "PayLinks",
+    "Purpose",
     "RefundSeen",
     "Step",
     "SubscriptionCopy",

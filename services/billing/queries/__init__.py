@@ -1,6 +1,6 @@
 """Billing's SQL: `events`, `stripe_copy` and `subscriptions` for what Stripe and the directory told,
-`debtors` for whose it is, `cases` and `attempts` for dunning."""
+`debtors` for whose it is, `cases` and `attempts` for dunning, `ways_to_pay` for the links in mails."""
 
-from services.billing.queries import attempts, cases, debtors, events, stripe_copy, subscriptions
+from services.billing.queries import attempts, cases, debtors, events, stripe_copy, subscriptions, ways_to_pay
 
-__all__ = ["attempts", "cases", "debtors", "events", "stripe_copy", "subscriptions"]
+__all__ = ["attempts", "cases", "debtors", "events", "stripe_copy", "subscriptions", "ways_to_pay"]

@@ -68,6 +68,7 @@ async def billing(world: World, tmp_path: Path) -> AsyncIterator[Billing]:
         stripe_api_base=f"http://127.0.0.1:{stripe_port}",
         stripe_timeout_seconds=2,
         stripe_requests_per_second=500,
+        billing_public_url=f"http://127.0.0.1:{port}",
     )
     async with AsyncExitStack() as stack:
         log = tmp_path / "stripe.log"
