@@ -105,7 +105,7 @@ class World:
             server.should_exit = True
             await serving
 
-    async def tell(self, event: Event, *, copies: int = 1) -> Envelope:
+    async def tell(self, event: Event, *, copies: int = 1, revision: int = 1) -> Envelope:
         """Append a fact to its teller's topic, as its teller would."""
         envelope = Envelope(
             event_id=event.event_id,
@@ -114,7 +114,7 @@ class World:
             key=event.key,
             time=datetime.now(UTC),
             data=event.to_bytes(),
-            revision=1,
+            revision=revision,
             traceparent=new_traceparent(),
         )
         await self._producer.start()

@@ -37,8 +37,17 @@ from services.billing.domain.translate import (
     company_of,
     translate,
 )
+from services.billing.domain.wishes import (
+    EMERGENCY_NUMBERS,
+    LineFact,
+    Wanted,
+    Wish,
+    WishState,
+    wish_of,
+)
 
 __all__ = [
+    "EMERGENCY_NUMBERS",
     "KNOWN_AND_IGNORED",
     "LIFETIME",
     "Action",
@@ -54,6 +63,7 @@ __all__ = [
     "Failed",
     "GivenUp",
     "InvoiceSeen",
+    "LineFact",
     "Paid",
     "PastDecline",
     "PayLink",
@@ -65,6 +75,9 @@ __all__ = [
     "SubscriptionSeen",
     "TryBegun",
     "TrySettled",
+    "Wanted",
+    "Wish",
+    "WishState",
     "advance",
     "attempt_key",
     "company_of",
@@ -80,4 +93,5 @@ __all__ = [
     "told_of",
     "translate",
     "tried",
+    "wish_of",
 ]
