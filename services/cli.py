@@ -193,7 +193,10 @@ def down(data_dir: Path) -> None:
 @DATA
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def reset(data_dir: Path, *, yes: bool) -> None:
-    """Forget everything: end what runs on this data folder, then delete it."""
+    """Forget everything: end what a crash left on this data folder, then delete it.
+
+    Refused while `relance up` runs on it.
+    """
     from libs.devstack.stack.up import reset
 
     if not yes and data_dir.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -50,10 +50,10 @@ class World:
     """Services under test run in this process through their real lifespan."""
 
     def __init__(self, servers: Servers, name: str) -> None:
-        self._servers = servers
         self.name = name
         self.prefix = f"{name}."
         self.database_url = servers.url_of(name)
+        self.kafka_bootstrap_servers = servers.kafka_bootstrap_servers
         self._producer = Producer(self.settings(CommonSettings), client_id="test")
         self._pools: dict[str, asyncpg.Pool[asyncpg.Record]] = {}
 
@@ -75,7 +75,7 @@ class World:
         values = {
             **QUICK,
             "database_url": self.database_url,
-            "kafka_bootstrap_servers": self._servers.kafka_bootstrap_servers,
+            "kafka_bootstrap_servers": self.kafka_bootstrap_servers,
             "kafka_topic_prefix": self.prefix,
             **overrides,
         }
@@ -107,19 +107,28 @@ class World:
 
     async def tell(self, event: Event, *, copies: int = 1, revision: int = 1) -> Envelope:
         """Append a fact to its teller's topic, as its teller would."""
-        envelope = Envelope(
-            event_id=event.event_id,
-            type=event.type,
-            source=f"/relance/{event.teller()}",
-            key=event.key,
-            time=datetime.now(UTC),
-            data=event.to_bytes(),
-            revision=revision,
-            traceparent=new_traceparent(),
-        )
-        await self._producer.start()
-        await self._producer.append_all([(topic_of(event.teller()), envelope)] * copies)
+        [envelope, *_] = await self.tell_all([event] * copies, revision=revision)
         return envelope
+
+    async def tell_all(self, events: Sequence[Event], *, revision: int = 1) -> list[Envelope]:
+        """Append many facts at once, in order for each key."""
+        envelopes = [
+            Envelope(
+                event_id=event.event_id,
+                type=event.type,
+                source=f"/relance/{event.teller()}",
+                key=event.key,
+                time=datetime.now(UTC),
+                data=event.to_bytes(),
+                revision=revision,
+                traceparent=new_traceparent(),
+            )
+            for event in events
+        ]
+        topics = [topic_of(event.teller()) for event in events]
+        await self._producer.start()
+        await self._producer.append_all(list(zip(topics, envelopes, strict=True)))
+        return envelopes
 
     async def tell_raw(
         self, topic: str, *, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]
@@ -132,7 +141,7 @@ class World:
 
     async def envelopes(self, teller: str) -> list[Envelope]:
         """All that was told on a teller's topic so far, in order per key."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._servers.kafka_bootstrap_servers)
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka_bootstrap_servers)
         await consumer.start()
         try:
             topic = self.prefix + topic_of(teller)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -22,7 +21,7 @@ from libs.common import inbox
 from libs.common.clock import utc_now
 from libs.common.database import Database, Uow, is_outage
 from libs.common.envelope import Envelope
-from libs.common.errors import PermanentFailure, TemporaryFailure
+from libs.common.errors import PermanentFailure
 from libs.common.events import EVENTS
 from libs.common.events.event import uuid_of
 from libs.common.jobs import Alarm, brief, printable
@@ -30,6 +29,7 @@ from libs.common.router import EventRouter, Heard
 from libs.common.set_aside import LONGEST_SHOWN, tell_set_aside
 from libs.common.settings import CommonSettings
 from libs.common.telemetry import CONSUMER_LAG, EVENTS_READ
+from libs.common.watchdog import Watchdog
 
 log = logging.getLogger("relance.consumer")
 
@@ -51,19 +51,21 @@ class Consumer:
         self._settings = settings
         self._alarm = alarm
         self._warned_types: set[str] = set()
-        self._progress_at = time.monotonic()
         self._is_storing = False
         self.broker = KafkaBroker(
             settings.kafka_bootstrap_servers,
             client_id=f"relance-{router.service}",
             allow_auto_create_topics=False,
+            consumer_only=True,
             graceful_timeout=settings.shutdown_seconds,
             logger=None,
         )
         prefix = settings.kafka_topic_prefix
+        group = prefix + router.service
+        self._watchdog = Watchdog(settings, group=group)
         self._subscriber = self.broker.subscriber(
             *(Topic(prefix + topic, declare=False) for topic in router.topics()),
-            group_id=prefix + router.service,
+            group_id=group,
             batch=True,
             max_records=LARGEST_BATCH,
             auto_offset_reset="earliest",
@@ -78,8 +80,20 @@ class Consumer:
 
     async def start(self) -> None:
         """Raises KafkaError while no broker answers."""
-        await self.broker.start()
-        self._progress_at = time.monotonic()
+        try:
+            await self.broker.start()
+        except BaseException:
+            await self._close_what_is_half_open()
+            raise
+        self._watchdog.note_progress()
+
+    async def _close_what_is_half_open(self) -> None:
+        """It would stay: a connection with each try, or a member of the group that reads nothing."""
+        try:
+            async with asyncio.timeout(self._settings.shutdown_seconds):
+                await self.broker.stop()
+        except Exception as error:
+            log.warning("a reader that did not start did not close either: %s", brief(error))
 
     async def stop(self) -> None:
         await self.broker.stop()
@@ -87,11 +101,12 @@ class Consumer:
     async def _store(self, message: KafkaMessage) -> None:
         records: Sequence[Record] = message.raw_message  # a batch's is a tuple
         self._is_storing = True
+        self._watchdog.note_progress()
         try:
             await self._store_or_wait(records)
         finally:
             self._is_storing = False
-            self._progress_at = time.monotonic()
+            self._watchdog.note_progress()
 
     async def _store_or_wait(self, records: Sequence[Record]) -> None:
         """Outages are waited out here: a raised error would make FastStream re-read without pause."""
@@ -178,30 +193,13 @@ class Consumer:
         return inbox.Arrival(topic, record.partition, record.offset, envelope, cause)
 
     async def watch(self) -> int:
-        """Raises StalledError when there is lag and nothing was read for `watchdog_seconds`."""
+        """Raises StalledError when there is lag and nothing is read for `watchdog_seconds`."""
         consumer = getattr(self._subscriber, "consumer", None)
         if consumer is None or self._is_storing:
-            return 0
-        partitions = consumer.assignment()
-        try:
-            async with asyncio.timeout(self._settings.kafka_timeout_seconds):
-                ends = await consumer.end_offsets(partitions) if partitions else {}
-                lag = sum([end - await consumer.position(tp) for tp, end in ends.items()])
-        except Exception as error:
-            # Kafka is away: nobody stands still who has nothing to read from.
-            self._progress_at = time.monotonic()
-            raise TemporaryFailure(f"cannot tell the consumer's lag: {brief(error)}") from error
-        CONSUMER_LAG.labels(self._router.service).set(lag)
-        still_seconds = time.monotonic() - self._progress_at
-        if lag == 0:
-            self._progress_at = time.monotonic()
-        elif still_seconds > self._settings.watchdog_seconds:
-            raise StalledError(f"{lag} messages wait and none was read for {still_seconds:.0f} s")
+            self._watchdog.note_progress()
+        else:
+            CONSUMER_LAG.labels(self._router.service).set(await self._watchdog.look(consumer))
         return 0
-
-
-class StalledError(Exception):
-    """The consumer stands still although there is something to read; only a new process helps."""
 
 
 async def _parse(records: tuple[Record, ...], parse: Callable[[tuple[Record, ...]], Awaitable[Any]]) -> Any:

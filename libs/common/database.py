@@ -172,6 +172,8 @@ _PASSING_SQLSTATES = (
 
 def is_outage(error: BaseException) -> bool:
     """Whether something else is down, so that the work itself is not to blame for the failure."""
+    if isinstance(error, asyncpg.DataError) or isinstance(error.__cause__, asyncpg.DataError):
+        return False  # a value that cannot be sent: an InterfaceError to both libraries, but our own fault
     if isinstance(error, TemporaryFailure | TimeoutError | OSError | InterfaceError | PoolTimeoutError):
         return True
     if isinstance(error, DBAPIError):

@@ -18,6 +18,11 @@ from libs.common.settings import CommonSettings
 # Two `relance migrate` at once take turns.
 _LOCK = 7_365_001
 
+_ROLE_TRIES = 20
+_NOT_ALLOWED = "42501"
+# Somebody else just made it (unique violation, duplicate object) or altered it (tuple concurrently updated).
+_BEATEN = ("23505", "42710", "XX000")
+
 
 def alembic_config(service: str) -> Config:
     config = Config()
@@ -61,18 +66,33 @@ def _upgrade(connection: Connection, service: str) -> None:
 
 
 async def _make_role(connection: AsyncConnection, service: str, settings: CommonSettings) -> None:
-    role, password = settings.role_of(service), settings.role_password_of(service)
+    """Roles belong to the whole server: another database's `relance migrate` may be making the same one."""
+    for tries_left in reversed(range(_ROLE_TRIES)):
+        try:
+            async with connection.begin_nested():
+                await _create_or_alter_role(connection, settings.role_of(service), settings, service)
+        except DBAPIError as error:
+            state = getattr(error.orig, "sqlstate", None)
+            if state == _NOT_ALLOWED:
+                raise MisconfiguredError(
+                    f"DATABASE_URL's user may not make the role {settings.role_of(service)}: grant it "
+                    f"CREATEROLE, or name each service's own URL ({service.upper()}_DATABASE_URL) and run "
+                    f"with DATABASE_SINGLE_ROLE=true ({error.orig})"
+                ) from error
+            if state not in _BEATEN or not tries_left:
+                raise
+        else:
+            return
+
+
+async def _create_or_alter_role(
+    connection: AsyncConnection, role: str, settings: CommonSettings, service: str
+) -> None:
     found = await connection.execute(text("select 1 from pg_roles where rolname = :role"), {"role": role})
     verb = "alter" if found.first() else "create"
-    try:
-        # The password is hexadecimal digits of our own: a role statement takes no parameters.
-        await connection.execute(text(f"{verb} role \"{role}\" login password '{password}'"))
-    except DBAPIError as error:
-        raise MisconfiguredError(
-            f"DATABASE_URL's user may not {verb} the role {role}: grant it CREATEROLE, or name each "
-            f"service's own URL ({service.upper()}_DATABASE_URL) and run with DATABASE_SINGLE_ROLE=true "
-            f"({error.orig})"
-        ) from error
+    # The password is hexadecimal digits of our own: a role statement takes no parameters.
+    password = settings.role_password_of(service)
+    await connection.execute(text(f"{verb} role \"{role}\" login password '{password}'"))
 
 
 async def _grant(connection: AsyncConnection, service: str, role: str) -> None:

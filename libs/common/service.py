@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.common import health, inbox
 from libs.common.clock import Clock, utc_now
-from libs.common.consumer import INBOX_BELL, Consumer, StalledError
+from libs.common.consumer import INBOX_BELL, Consumer
 from libs.common.database import Database
 from libs.common.jobs import Alarm, Job, brief, keep_running, listen, rest
 from libs.common.producer import Producer
@@ -25,6 +25,7 @@ from libs.common.relay import relay_facts
 from libs.common.router import EventRouter
 from libs.common.settings import CommonSettings
 from libs.common.telemetry import DEAD_LETTERS, INBOX_OLDEST_SECONDS, INBOX_PENDING, OUTBOX_PENDING
+from libs.common.watchdog import LOOKS, StalledError
 from libs.common.worker import Worker
 
 log = logging.getLogger("relance.service")
@@ -58,10 +59,12 @@ class Service:
         teller: str | None = None,
         clock: Clock = utc_now,
         doors: frozenset[Door] = ALL_DOORS,
+        end_process: Callable[[int], object] = os._exit,
     ) -> None:
         self.name = name
         self.settings = settings
         self.doors = doors
+        self.end_process = end_process
         self.alarm = Alarm()
         self.database = Database(
             settings.service_database_url(name),
@@ -134,7 +137,9 @@ class _Running:
         if handlers is not None and Door.KAFKA in service.doors:
             self._consumer = Consumer(handlers, service.database, self._settings, self._alarm)
             self._jobs.append(self._inbox_job(handlers))
-            self._jobs.append(Job("watchdog", self._watch, every_seconds=self._settings.watchdog_seconds / 4))
+            self._jobs.append(
+                Job("watchdog", self._watch, every_seconds=self._settings.watchdog_seconds / LOOKS)
+            )
         if Door.CLOCK in service.doors:
             self._jobs.extend(jobs)
         if service.doors & {Door.KAFKA, Door.CLOCK}:
@@ -203,10 +208,19 @@ class _Running:
         try:
             return await self._consumer.watch()
         except StalledError as error:
-            # A consumer that stands still holds threads and sockets that no clean stop gets back.
             log.critical("this process ends so that a new one can read on: %s", error)
+            await self._finish_what_is_in_hand()
+            # A consumer that stands still holds threads and sockets that no clean stop gets back.
             logging.shutdown()
-            os._exit(STALLED_EXIT_CODE)
+            self._service.end_process(STALLED_EXIT_CODE)
+            return 0
+
+    async def _finish_what_is_in_hand(self) -> None:
+        """A mail that is cut off in the middle becomes `unknown`, for a person to settle."""
+        self._alarm.stop()
+        others = [task for task in self._tasks if task is not asyncio.current_task()]
+        if others:
+            await asyncio.wait(others, timeout=self._settings.shutdown_seconds)
 
     async def _take_figures(self) -> int:
         async with self._service.database.begin() as uow:

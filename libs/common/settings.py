@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.common.errors import MisconfiguredError
@@ -71,11 +71,13 @@ class CommonSettings(BaseSettings):
     def _refuse_a_weak_secret(cls, value: SecretStr) -> SecretStr:
         return refuse_weak_secret("APP_SECRET", value)
 
-    @field_validator("database_url")
+    # Those of the services too. One of the same name in a subclass would take the place of this one.
+    @field_validator("*")
     @classmethod
-    def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            check_database_url("DATABASE_URL", value)
+    def _refuse_other_databases(cls, value: object, field: ValidationInfo) -> object:
+        name = field.field_name or ""
+        if name.endswith("database_url") and isinstance(value, SecretStr):
+            _check_database_url(name.upper(), value)
         return value
 
     def role_of(self, service: str) -> str:
@@ -109,14 +111,13 @@ def refuse_weak_secret(name: str, value: SecretStr) -> SecretStr:
     return value
 
 
-def check_database_url(name: str, value: SecretStr) -> SecretStr:
+def _check_database_url(name: str, value: SecretStr) -> None:
     scheme = urlsplit(value.get_secret_value()).scheme
     if scheme not in ("postgresql", "postgres"):
         raise ValueError(
             f"{name} begins with {scheme or 'nothing'}://: Relance keeps its data in PostgreSQL only; "
             "write postgresql://user:password@host:5432/database"
         )
-    return value
 
 
 def load(settings_class: type[S], **values: Any) -> S:

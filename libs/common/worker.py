@@ -37,10 +37,12 @@ class Worker:
         except Exception as error:
             if not batch:
                 raise
-            if len(batch) > 1:
+            if len(batch) == 1:
+                await self._note_failure(batch[0], error)  # it was alone: nobody else can be to blame
+            else:
                 log.info("a batch of %s is worked one by one: %s", len(batch), brief(error))
-            for waiting in batch:
-                await self._work_alone(waiting.seq)
+                for waiting in batch:
+                    await self._work_alone(waiting.seq)
             return len(batch)
         for waiting in batch:
             EVENTS_HANDLED.labels(self._router.service, waiting.envelope.type, "done").inc()

@@ -211,6 +211,8 @@ class EmbeddedKafka:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            # A Ctrl-C in the terminal is not for it: it is done in a moment.
+            start_new_session=True,
         )
         if done.returncode != 0:
             said = (done.stdout + done.stderr).decode(errors="replace")

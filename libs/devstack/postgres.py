@@ -145,7 +145,14 @@ class EmbeddedPostgres:
             self._on_progress("Création de la base PostgreSQL…")
             create_cluster(self._folder.path, self._new_password(), account, lock, durable=self._durable)
         self._folder.version_path.write_text(VERSION + "\n")
+        self._forget_the_dead()
         self._process.spawn(self._command(), lock, env=environment(), **_identity(account), port=self.port)
+
+    def _forget_the_dead(self) -> None:
+        # To PostgreSQL a killed server lives as long as its pid does: until somebody collects its remains,
+        # which in a container may be never. The lock is ours, so nobody is at work here.
+        if self._folder.find_server() is None:
+            (self._folder.path / "cluster" / "postmaster.pid").unlink(missing_ok=True)
 
     def _command(self) -> list[str]:
         settings = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]

@@ -175,6 +175,8 @@ def _run(
         pass_fds=[lock.descriptor],
         capture_output=True,
         check=False,
+        # A Ctrl-C in the terminal is not for it: it is done in a moment.
+        start_new_session=True,
     )
     said = (done.stdout + done.stderr).decode(errors="replace")
     # The single-user mode ends with 0 even when a statement failed.

@@ -17,7 +17,12 @@ def create_app(
 ) -> FastAPI:
     service = Service("admin_api", settings, teller="directory", clock=clock, doors=doors)
     app = service.app(
-        handlers=handlers.router, routes=[routes.create_pages(), routes.create_router(service.database)]
+        handlers=handlers.router,
+        routes=[
+            routes.create_pages(),
+            routes.directory.create_router(service.database),
+            routes.wishes.create_router(service.database),
+        ],
     )
     add_problem_answers(app)
     close_doors(app, settings.interne_apikey)

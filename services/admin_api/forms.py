@@ -21,7 +21,9 @@ T = TypeVar("T")
 LARGEST_LEGACY_ID = 2**63 - 1
 
 
-def _by(clean: Callable[[str], str]) -> AfterValidator:
+def by(clean: Callable[[str], str]) -> AfterValidator:
+    """A field cleaned by one of our own functions, whose refusal is the field's error."""
+
     def check(text: str) -> str:
         try:
             return clean(text)
@@ -37,10 +39,10 @@ class CompanyForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    name: Annotated[str, _by(domain.clean_name)]
-    email: Annotated[str, _by(domain.clean_email)]
-    phone: Annotated[str, _by(domain.clean_phone)] | None = None
-    stripe_customer_id: Annotated[str, _by(domain.clean_stripe_customer_id)] | None = None
+    name: Annotated[str, by(domain.clean_name)]
+    email: Annotated[str, by(domain.clean_email)]
+    phone: Annotated[str, by(domain.clean_phone)] | None = None
+    stripe_customer_id: Annotated[str, by(domain.clean_stripe_customer_id)] | None = None
     legacy_enterprise_id: Annotated[int, Field(ge=1, le=LARGEST_LEGACY_ID)] | None = None
     registered_at: AwareDatetime | None = None
     company_id: UUID | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, field_validator
 
-from libs.common.settings import CommonSettings, check_database_url, refuse_weak_secret
+from libs.common.settings import CommonSettings, refuse_weak_secret
 
 
 class AdminApiSettings(CommonSettings):
@@ -17,13 +17,6 @@ class AdminApiSettings(CommonSettings):
     interne_apikey: SecretStr = Field(
         description="at least 16 characters; opens the internal doors, in the header X-Api-Key"
     )
-
-    @field_validator("admin_api_database_url")
-    @classmethod
-    def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            check_database_url("ADMIN_API_DATABASE_URL", value)
-        return value
 
     @field_validator("interne_apikey")
     @classmethod

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.database import Uow
 from libs.common.errors import PermanentFailure
 from libs.common.events.billing import PaymentRefunded
-from services.billing import domain, queries
+from services.billing import domain, links, queries
 from services.billing.cases import Scene, carry_out
 from services.billing.domain import (
     Change,
@@ -43,6 +43,7 @@ class Known:
     """What a batch of changes is about, stored and held for the transaction."""
 
     debtors: Mapping[str, Debtor]
+    misplaced: Mapping[str, UUID]
     statuses: Mapping[str, str]
     rows: Mapping[str, CaseRow]
     subscriptions: Mapping[str, SubscriptionCopy]
@@ -58,7 +59,10 @@ async def store(changes: Sequence[Change], session: AsyncSession, now: datetime)
     named = [(c.customer_id, c.company_id) for c in changes if isinstance(c, CustomerNamed)]
     if named:
         await queries.debtors.name_customers(session, named, at=now, is_final=False)
-    emails = dict(
+    seen_or_named = [*(c.customer.id for c in customers), *(customer_id for customer_id, _ in named)]
+    misplaced = await queries.debtors.list_misplaced(session, seen_or_named) if seen_or_named else {}
+    emails: dict[str, str | None] = dict.fromkeys(misplaced)
+    emails |= dict(
         _debtor_of(c) for c in changes if isinstance(c, InvoiceSeen | SubscriptionSeen | RefundSeen)
     )
     debtors = await queries.debtors.lock_debtors(session, emails) if emails else {}
@@ -71,7 +75,7 @@ async def store(changes: Sequence[Change], session: AsyncSession, now: datetime)
     kept = await _store_subscriptions(
         [c for c in changes if isinstance(c, SubscriptionSeen)], debtors, session
     )
-    return Known(debtors, statuses, rows, kept)
+    return Known(debtors, misplaced, statuses, rows, kept)
 
 
 def _debtor_of(change: InvoiceSeen | SubscriptionSeen | RefundSeen) -> tuple[str, str | None]:
@@ -104,20 +108,29 @@ async def _store_subscriptions(
 async def act(change: Change, known: Known, uow: Uow) -> str:
     """What one change deserves, in a word or two for those who ask later what its event did."""
     match change:
-        case InvoiceSeen(fact=None) | CustomerSeen() | CustomerNamed():
-            return "noted"
+        case CustomerSeen():
+            return await _act_on_customer(change.customer.id, known, uow)
+        case CustomerNamed():
+            return await _act_on_customer(change.customer_id, known, uow)
         case InvoiceSeen():
-            return await _act_on_invoice(change, known, uow)
+            return await _act_on_invoice(change, known, uow) if change.fact else "noted"
         case SubscriptionSeen():
-            copy = change.copy
-            debtor = known.debtors[copy.subscription.customer_id]
-            kept = known.subscriptions.get(copy.subscription.id)
-            return await tell_subscription(copy, kept, debtor.company_id, uow)
+            debtor = known.debtors[change.copy.subscription.customer_id]
+            kept = known.subscriptions.get(change.copy.subscription.id)
+            return await tell_subscription(change.copy, kept, debtor.company_id, uow)
         case RefundSeen():
             return await _tell_refund(change, known.debtors[change.refund.customer_id].company_id, uow)
         case DisputeSeen():
             await queries.subscriptions.ask_stripe(uow.session, "dispute", change.dispute_id, "whose is it?")
             return "asked whose charge it is"
+
+
+async def _act_on_customer(customer_id: str, known: Known, uow: Uow) -> str:
+    company_id = known.misplaced.get(customer_id)
+    if company_id is None:
+        return "noted"
+    await links.move(customer_id, company_id, uow)
+    return "moved to its company"
 
 
 async def _act_on_invoice(seen: InvoiceSeen, known: Known, uow: Uow) -> str:

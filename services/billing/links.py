@@ -13,15 +13,19 @@ from services.billing.domain import LIFETIME, SubscriptionCopy
 
 
 async def link(stripe_customer_id: str, company_id: UUID, uow: Uow) -> None:
-    """From now on the customer is the company: its open cases and subscriptions move, and what state its
-    subscriptions are in is told of the company, which missed it."""
-    session = uow.session
+    """From now on the customer is the company, whatever Stripe's metadata says."""
     await uow.lock(str(company_id))
     await queries.debtors.name_customers(
-        session, [(stripe_customer_id, company_id)], at=uow.now, is_final=True
+        uow.session, [(stripe_customer_id, company_id)], at=uow.now, is_final=True
     )
-    moved = await queries.debtors.move_to_company(session, stripe_customer_id, company_id)
-    for copy in (await queries.subscriptions.list_copies(session, moved)).values():
+    await move(stripe_customer_id, company_id, uow)
+
+
+async def move(stripe_customer_id: str, company_id: UUID, uow: Uow) -> None:
+    """A customer's open cases and subscriptions are the company's, which is held; what state its
+    subscriptions are in is told of the company, which missed it."""
+    moved = await queries.debtors.move_to_company(uow.session, stripe_customer_id, company_id)
+    for copy in (await queries.subscriptions.list_copies(uow.session, moved)).values():
         as_news = replace(copy, seen_at=uow.now)
         for event in domain.told_of(company_id, None, as_news, has_another=False):
             await uow.publish(event)

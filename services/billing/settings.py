@@ -8,7 +8,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from libs.common.settings import CommonSettings, Seconds, check_database_url, refuse_weak_secret
+from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
 from services.billing.domain import PayLinks
 
 # The specification's least.
@@ -68,11 +68,6 @@ class BillingSettings(CommonSettings):
     dunning_skips_hopeless: bool = Field(
         default=True, description="leave out methods whose last decline was final, or that are cooling down"
     )
-
-    @field_validator("billing_database_url")
-    @classmethod
-    def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
-        return value and check_database_url("BILLING_DATABASE_URL", value)
 
     @field_validator("interne_apikey")
     @classmethod

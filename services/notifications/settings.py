@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pydantic import Field, SecretStr, field_validator
 
 from libs.common.errors import MisconfiguredError, PermanentFailure
-from libs.common.settings import CommonSettings, Seconds, check_database_url, refuse_weak_secret
+from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
 from libs.integrations.smtp import MailerDsn, ascii_address
 from services.notifications.domain import AllowList
 
@@ -47,11 +47,6 @@ class NotificationsSettings(CommonSettings):
     unpaid_digest_seconds: float = Field(
         default=600.0, ge=0, description="how long an unpaid mail waits for invoices still being tried"
     )
-
-    @field_validator("notifications_database_url")
-    @classmethod
-    def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
-        return None if value is None else check_database_url("NOTIFICATIONS_DATABASE_URL", value)
 
     @field_validator("interne_apikey")
     @classmethod

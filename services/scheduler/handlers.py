@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.common.events.billing import SubscriptionStarted
+from libs.common.events.billing import SubscriptionChanged, SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
 from libs.common.router import EventRouter, Heard
 from services.scheduler import queries
@@ -26,4 +26,11 @@ async def keep_links(heard: Sequence[Heard[StripeCustomerLinked]], session: Asyn
 
 @router.fold(SubscriptionStarted)
 async def keep_subscriptions(heard: Sequence[Heard[SubscriptionStarted]], session: AsyncSession) -> None:
-    await queries.fold_subscribed(session, heard)
+    await queries.fold_subscribed(session, [(h.event.company_id, h.event.started_at) for h in heard])
+
+
+@router.fold(SubscriptionChanged)
+async def keep_lifetimes(heard: Sequence[Heard[SubscriptionChanged]], session: AsyncSession) -> None:
+    """« Abonné à vie » is subscribed without a subscription that starts."""
+    granted = [h.event for h in heard if h.event.status == "lifetime"]
+    await queries.fold_subscribed(session, [(event.company_id, event.changed_at) for event in granted])

@@ -11,7 +11,6 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.events import provisional_company_id
-from libs.common.events.billing import SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
 from libs.common.router import Heard
 from services.scheduler.domain import Occurrence, Status, Step, Why
@@ -91,14 +90,13 @@ async def _add_links(session: AsyncSession, links: Sequence[tuple[UUID, UUID]]) 
         )
 
 
-async def fold_subscribed(session: AsyncSession, heard: Sequence[Heard[SubscriptionStarted]]) -> None:
-    await session.execute(
-        _FOLD_SUBSCRIBED,
-        {
-            "company_ids": [h.event.company_id for h in heard],
-            "started_at": [h.event.started_at for h in heard],
-        },
-    )
+async def fold_subscribed(session: AsyncSession, begun: Sequence[tuple[UUID, datetime]]) -> None:
+    """Companies, and since when each is subscribed."""
+    if begun:
+        company_ids, started_at = zip(*begun, strict=True)
+        await session.execute(
+            _FOLD_SUBSCRIBED, {"company_ids": list(company_ids), "started_at": list(started_at)}
+        )
 
 
 # A subscription may stand under the provisional company of a Stripe customer that was linked later. A scalar,

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field, SecretStr, field_validator
 
-from libs.common.settings import CommonSettings, Seconds, check_database_url, refuse_weak_secret
+from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
 from services.scheduler.domain import SIGNUP_FIRST_STEP, SIGNUP_ROUTINE, Step
 
 
@@ -34,13 +34,6 @@ class SchedulerSettings(CommonSettings):
     signup_scan_seconds: Seconds = Field(
         default=300.0, description="how often the scheduler looks for sign-up steps that are due"
     )
-
-    @field_validator("scheduler_database_url")
-    @classmethod
-    def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None:
-            check_database_url("SCHEDULER_DATABASE_URL", value)
-        return value
 
     @field_validator("interne_apikey")
     @classmethod

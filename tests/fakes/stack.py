@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -14,16 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from libs.common.envelope import Envelope
 from libs.devstack.mail_catcher.control import MailCatcherControl
-from libs.devstack.ports import free_port
+from libs.devstack.ports import is_free
+from libs.devstack.stack.plan import OFFSETS
 from libs.devstack.stripe_simulator.control import SimulatorControl
+from tests.world import until
 
 READY_SECONDS = 240
 STOP_SECONDS = 60
-PORTS_NEEDED = 100
+REST_SECONDS = 300
+AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError)
 
 
 class Stack:
@@ -84,12 +89,53 @@ class Stack:
         await self.mails.close()
 
 
+async def at_rest(stack: Stack) -> None:
+    """Until every webhook was accepted and everything that it caused was worked, told and sent."""
+
+    async def look() -> bool | str:
+        try:
+            state = await stack.stripe.state()
+            [row] = await stack.rows(
+                """select (select count(*) from billing.stripe_events where worked_at is not null) as worked,
+                    (select count(*) from billing.inbox where status = 'pending') as billing_inbox,
+                    (select count(*) from billing.dunning_cases where state = 'attempting') as cases,
+                    (select count(*) from billing.outbox where told_at is null) as billing_outbox,
+                    (select count(*) from billing.outbox where type = 'billing.invoice_unpaid.v1') as unpaid,
+                    (select count(*) from notifications.inbox
+                     where type = 'billing.invoice_unpaid.v1') as unpaid_heard,
+                    (select count(*) from notifications.inbox where status = 'pending') as mail_inbox,
+                    (select count(*) from notifications.deliveries
+                     where status in ('pending', 'sending')) as deliveries,
+                    (select count(*) from notifications.outbox where told_at is null) as mail_outbox"""
+            )
+        except AWAY:
+            return False
+        is_worked = row["worked"] == sum(state.events.values()) and row["unpaid"] == row["unpaid_heard"]
+        waiting = sum(v for k, v in row.items() if k not in ("worked", "unpaid", "unpaid_heard"))
+        return state.deliveries.get("pending", 0) == 0 and is_worked and waiting == 0
+
+    await until(look, seconds=REST_SECONDS, what="the stack to come to rest")
+    await asyncio.sleep(1)  # what a last answer of Stripe's may still cause, before looking once more
+    await until(look, seconds=REST_SECONDS, what="the stack to come to rest")
+
+
+# Each worker begins elsewhere. From 20000 on, servers without a base pick their ports at random.
+_BASES = itertools.cycle(range(10_000, 20_000, 100))
+for _ in range(os.getpid() % 100):
+    next(_BASES)
+
+
+def free_base() -> int:
+    """A first port that nobody was given yet here, with all the others free."""
+    return next(base for base in _BASES if all(is_free(base + offset) for offset in OFFSETS.values()))
+
+
 @asynccontextmanager
 async def running_stack(data: Path, **environment: str) -> AsyncIterator[Stack]:
     """`relance up --no-demo` on a data folder; stopped by SIGTERM afterwards, which must be clean."""
     command = [
         str(Path(sys.executable).parent / "relance"),
-        *("up", "--no-demo", "--data", str(data), "--port-base", str(_free_base())),
+        *("up", "--no-demo", "--data", str(data), "--port-base", str(free_base())),
     ]
     with data.with_suffix(".out").open("a+") as output:
         process = subprocess.Popen(
@@ -107,10 +153,6 @@ async def running_stack(data: Path, **environment: str) -> AsyncIterator[Stack]:
                 process.kill()
                 raise
     assert exit_code == 0, f"relance up ended with {exit_code}; see {output.name}"
-
-
-def _free_base() -> int:
-    return free_port(20_000 + os.getpid() % 90 * 100)
 
 
 async def _ready(process: subprocess.Popen[str], output: Path) -> dict[str, str]:

@@ -17,22 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import asyncpg
-import httpx
 import pytest
 import pytest_asyncio
 
 from libs.common.events.billing import InvoiceUnpaid
 from libs.devstack.stripe_simulator.control import RenewalMade
-from tests.fakes.stack import Stack, running_stack
+from tests.fakes.stack import Stack, at_rest, running_stack
 from tests.world import until
 
 CUSTOMERS = int(os.environ.get("RELANCE_STORM_CUSTOMERS", "200"))
 KILL_CUSTOMERS = int(os.environ.get("RELANCE_STORM_KILL_CUSTOMERS", "40"))
 CARDS = ["decline", "decline_insufficient_funds", "decline_do_not_honor"]
 MAKERS = 8
-REST_SECONDS = 300
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, httpx.HTTPError)
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.asyncio(loop_scope="module")]
 
@@ -76,36 +72,6 @@ async def raise_storm(stack: Stack, customers: int) -> Storm:
 
     await asyncio.gather(*(make() for _ in range(MAKERS)))
     return storm
-
-
-async def at_rest(stack: Stack) -> None:
-    """Until every webhook was accepted and everything that it caused was worked, told and sent."""
-
-    async def look() -> bool | str:
-        try:
-            state = await stack.stripe.state()
-            [row] = await stack.rows(
-                """select (select count(*) from billing.stripe_events where worked_at is not null) as worked,
-                    (select count(*) from billing.inbox where status = 'pending') as billing_inbox,
-                    (select count(*) from billing.dunning_cases where state = 'attempting') as cases,
-                    (select count(*) from billing.outbox where told_at is null) as billing_outbox,
-                    (select count(*) from billing.outbox where type = 'billing.invoice_unpaid.v1') as unpaid,
-                    (select count(*) from notifications.inbox
-                     where type = 'billing.invoice_unpaid.v1') as unpaid_heard,
-                    (select count(*) from notifications.inbox where status = 'pending') as mail_inbox,
-                    (select count(*) from notifications.deliveries
-                     where status in ('pending', 'sending')) as deliveries,
-                    (select count(*) from notifications.outbox where told_at is null) as mail_outbox"""
-            )
-        except AWAY:
-            return False
-        is_worked = row["worked"] == sum(state.events.values()) and row["unpaid"] == row["unpaid_heard"]
-        waiting = sum(v for k, v in row.items() if k not in ("worked", "unpaid", "unpaid_heard"))
-        return state.deliveries.get("pending", 0) == 0 and is_worked and waiting == 0
-
-    await until(look, seconds=REST_SECONDS, what="the storm to settle")
-    await asyncio.sleep(1)  # what a last answer of Stripe's may still cause, before looking once more
-    await until(look, seconds=REST_SECONDS, what="the storm to settle")
 
 
 async def assert_each_once(stack: Stack, storm: Storm) -> dict[str, int]:

@@ -42,7 +42,8 @@ class SubscriptionStarted(CompanyEvent):
     """A company's subscription became active for the first time."""
 
     type: ClassVar[str] = "billing.subscription_started.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+    # With the company: told of a provisional one, it is told again of the one that it turned out to be.
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id")
 
     subscription_id: str
     started_at: datetime
@@ -53,7 +54,7 @@ class TrialStarted(CompanyEvent):
     """A company's subscription began with a trial."""
 
     type: ClassVar[str] = "billing.trial_started.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id")
 
     subscription_id: str
     started_at: datetime
@@ -65,7 +66,7 @@ class SubscriptionChanged(CompanyEvent):
     """A subscription came, or its state or plan changed; `status` is Stripe's word for it, or `lifetime`."""
 
     type: ClassVar[str] = "billing.subscription_changed.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id", "status", "plan_id", "changed_at")
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id", "status", "plan_id", "changed_at")
 
     subscription_id: str
     status: str
@@ -85,7 +86,7 @@ class SubscriptionCanceled(CompanyEvent):
     """A subscription ended."""
 
     type: ClassVar[str] = "billing.subscription_canceled.v1"
-    identity: ClassVar[tuple[str, ...]] = ("subscription_id",)
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id")
 
     subscription_id: str
     canceled_at: datetime

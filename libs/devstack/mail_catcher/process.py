@@ -57,9 +57,9 @@ async def _ready(process: asyncio.subprocess.Process) -> dict[str, str]:
     try:
         line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
     except TimeoutError as error:
-        raise DevstackFailure("Le capteur de mails ne répond pas après 20 s.") from error
+        raise DevstackFailure("La boîte aux lettres ne répond pas après 20 s.") from error
     if not line:
-        raise DevstackFailure("Le capteur de mails s'est arrêté au démarrage.")
+        raise DevstackFailure("La boîte aux lettres s'est arrêtée au démarrage.")
     ready: dict[str, str] = json.loads(line)
     return ready
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -54,7 +55,9 @@ class MailStore:
         mail = _described(self._next_id(), envelope, content)
         await asyncio.get_running_loop().run_in_executor(self._writers, self._write, mail, content)
         self._by_id[mail.id] = mail
-        self._mails.appendleft(mail)
+        # One that came later may have been on the disk sooner; the next start sorts by id too.
+        newer = sum(1 for _ in takewhile(lambda other: other.id > mail.id, self._mails))
+        self._mails.insert(newer, mail)
         return mail
 
     def find(self, mail_id: str) -> Mail | None:

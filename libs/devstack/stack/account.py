@@ -84,7 +84,7 @@ def _tried(tried: Tried) -> Text:
 def _addresses(plan: Plan) -> Iterator[Text]:
     yield _title("Adresses")
     for label, address in _address_rows(plan):
-        yield Text.assemble(f"  {label:<20}", (address, "cyan"))
+        yield Text.assemble(f"  {label:<28}", (address, "cyan"))
     yield Text("\nCtrl-C arrête tout proprement ; la même commande reprend avec les mêmes données.\n")
 
 
@@ -97,8 +97,9 @@ def _address_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     if plan.starts("platform"):
         yield LABELS["platform"], plan.url_of("platform")
     yield LABELS["billing"], plan.webhook_url
-    yield LABELS["notifications"], plan.url_of("notifications")
-    yield LABELS["scheduler"], plan.url_of("scheduler")
+    # They have no page of their own: what a browser can show of them is whether they can work.
+    yield LABELS["notifications"], f"{plan.url_of('notifications')}/readyz"
+    yield LABELS["scheduler"], f"{plan.url_of('scheduler')}/readyz"
     yield "Kafka", plan.environment["KAFKA_BOOTSTRAP_SERVERS"]
     if plan.starts("postgres"):
         password = plan.folder.path / "postgres" / "password"

@@ -102,7 +102,8 @@ def common_settings(environment: Mapping[str, str]) -> CommonSettings:
     """For migrations and topics. Raises MisconfiguredError."""
     known = {name.upper(): name for name in CommonSettings.model_fields}
     values = {known[name]: value for name, value in environment.items() if name in known}
-    return load(CommonSettings, **values)
+    # What was left out of `environment` for being empty is still in the process's own.
+    return load(CommonSettings, **values, _env_ignore_empty=True)
 
 
 def service_environment(service: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -21,6 +21,8 @@ POLL_SECONDS = 0.1
 CLEANING_SECONDS = 30.0
 # The machine's idea of its own start wavers by less.
 SAME_PROCESS_SECONDS = 2.0
+BEGINNING_SECONDS = 2.0
+BEGINNING_LOOK_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,11 @@ class Identity:
     def of(cls, pid: int) -> Identity:
         """Raises psutil.NoSuchProcess when it is gone already."""
         process = psutil.Process(pid)
-        return cls(pid, process.create_time(), process.cmdline()[1:])
+        deadline = time.monotonic() + BEGINNING_SECONDS
+        # One that was started this moment has no command line yet, and would not be found again.
+        while not (words := process.cmdline()) and time.monotonic() < deadline:
+            time.sleep(BEGINNING_LOOK_SECONDS)
+        return cls(pid, process.create_time(), words[1:])
 
     def find(self) -> psutil.Process | None:
         """The very process, if it still runs."""

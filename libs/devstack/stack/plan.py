@@ -43,10 +43,10 @@ NAMED_BY: Mapping[str, str] = {
 """What need not be started because the environment names it."""
 
 LABELS: Mapping[str, str] = {
-    "admin_api": "Administration",
-    "billing": "Webhooks Stripe",
+    "admin_api": "Administration (admin_api)",
+    "billing": "Webhooks Stripe (billing)",
     "notifications": "Notifications",
-    "scheduler": "Horloge",
+    "scheduler": "Horloge (scheduler)",
     "mails": "Boîte aux lettres",
     "smtp": "SMTP",
     "stripe": "Simulateur Stripe",

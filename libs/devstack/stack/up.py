@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from libs.devstack.stack.supervisor import MISCONFIGURED_EXIT_CODE, Stopping, Su
 
 LOOK_SECONDS = 0.1
 SUPERVISOR_STOPS_SECONDS = 40.0
+SAME_WISH_SECONDS = 0.5
 KILLED_EXIT_CODE = 130
 ROOT = Path(__file__).parents[3]
 
@@ -54,6 +56,7 @@ class _Run:
         self._progress = progress
         self._supervisor = Supervisor(progress, folder.note_process)
         self._signals = 0
+        self._first_signal_at = 0.0
 
     def run(self) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -70,31 +73,38 @@ class _Run:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         # Only a count: what is interrupted here may hold any lock.
+        now = time.monotonic()
+        self._first_signal_at = self._first_signal_at or now
         self._signals += 1
-        if self._signals > 1:
+        # `make`, `timeout` and others hand on what the whole group has heard already: that is one wish.
+        if self._signals > 1 and now - self._first_signal_at > SAME_WISH_SECONDS:
             self._supervisor.kill()
             os._exit(KILLED_EXIT_CODE)
 
     def _live(self) -> None:
-        with ThreadPoolExecutor(1) as thread:
-            rising = thread.submit(self._rise)
-            with self._progress:
-                self._wait_for(rising)
-            if not self._signals:
-                account.print_all(rising.result())
+        with ThreadPoolExecutor(1) as thread, self._progress:
+            risen = self._wait_for(thread.submit(self._rise))
+        if risen is None:
+            return
+        account.print_all(risen)
         while not self._signals:
             time.sleep(LOOK_SECONDS)
-        self._progress.say("\nArrêt demandé (une deuxième fois : tout est tué)…")
+        self._say_that_it_stops()
 
-    def _wait_for(self, rising: Future[account.Account]) -> None:
+    def _wait_for(self, rising: Future[account.Account]) -> account.Account | None:
+        """None when a stop was asked for meanwhile."""
         while not rising.done() and not self._signals:
             time.sleep(LOOK_SECONDS)
-        if self._signals:
-            self._supervisor.ask_to_stop()
-        try:
+        if not self._signals:
+            return rising.result()
+        self._say_that_it_stops()
+        self._supervisor.ask_to_stop()
+        with contextlib.suppress(Stopping):
             rising.result()
-        except Stopping:
-            assert self._signals, "only a signal stops what is rising"
+        return None
+
+    def _say_that_it_stops(self) -> None:
+        self._progress.say("\nArrêt demandé (une deuxième fois : tout est tué)…")
 
     def _rise(self) -> account.Account:
         self._progress.say(f"Relance démarre ; ses données sont dans {self._folder.path}.")
@@ -154,7 +164,10 @@ def _ask_supervisor_to_stop(folder: DataFolder, progress: Progress) -> list[str]
 
 
 def reset(data_dir: Path) -> int:
-    """Ends what runs on the folder and deletes it. A database or a Kafka from elsewhere is left alone."""
+    """Ends what a crash left on the folder and deletes it; refuses while `relance up` runs.
+
+    A database or a Kafka from elsewhere is left alone.
+    """
     progress = Progress()
     folder = DataFolder(data_dir)
     if not folder.path.exists():
@@ -162,6 +175,12 @@ def reset(data_dir: Path) -> int:
         return 0
     if not folder.exists():
         progress.fail(f"{folder.path} n'est pas un dossier de données de Relance : rien n'est effacé.")
+        return 1
+    if (supervisor := folder.find_supervisor()) is not None:
+        progress.fail(
+            f"`relance up` tourne encore sur {folder.path} (processus {supervisor.pid}) : rien n'est effacé. "
+            "Arrêtez-le d'abord (Ctrl-C, ou `relance down`)."
+        )
         return 1
     try:
         _clean(folder, progress)

@@ -16,7 +16,7 @@ from libs.devstack.stack.story import CompanyStory, Fact, Mail, Tried
 from libs.devstack.stripe_simulator.control import PaymentAttempt, SimulatorControl
 
 _FACTS = " union all ".join(
-    f"select '{service}' as service, type, occurred_at from {service}.outbox where key = $1"  # noqa: S608
+    f"select '{service}' as service, type, occurred_at, revision from {service}.outbox where key = $1"  # noqa: S608
     for service in SERVICES
 )
 
@@ -78,7 +78,7 @@ class Witnesses:
         return f"{card['brand'].capitalize()} •••• {card['last4']}"
 
     async def _facts(self, company: CompanyStory) -> list[Fact]:
-        rows = await self.database.fetch(f"{_FACTS} order by occurred_at", str(company.company_id))
+        rows = await self.database.fetch(f"{_FACTS} order by occurred_at, revision", str(company.company_id))
         return [Fact(row["service"], row["type"], row["occurred_at"]) for row in rows]
 
     async def _mails(self, company: CompanyStory) -> list[Mail]:

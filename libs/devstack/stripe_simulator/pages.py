@@ -1,9 +1,10 @@
 """The simulator's pages, in French: what there is, and buttons to make things happen."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -17,11 +18,12 @@ from libs.devstack.stripe_simulator.world import Act, Cause, World, new_id
 
 _SHOWN = 40
 _DAY_SECONDS = 86_400
+_PARIS = ZoneInfo("Europe/Paris")
 
 _TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True)
 _TEMPLATES.filters["euros"] = lambda cents: f"{cents / 100:.2f}".replace(".", ",") + " €"
 _TEMPLATES.filters["moment"] = lambda at: (
-    f"{datetime.fromtimestamp(at, UTC):%d/%m/%Y %H:%M:%S}" if at else "—"
+    f"{datetime.fromtimestamp(at, _PARIS):%d/%m/%Y %H:%M:%S}" if at else "—"
 )
 
 

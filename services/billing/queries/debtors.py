@@ -113,6 +113,22 @@ async def name_customers(
     await session.execute(_NAME_CUSTOMERS, values | {"at": at, "is_final": is_final})
 
 
+_LIST_MISPLACED = text("""
+    select stripe_customer_id, company_id from customers
+    where stripe_customer_id = any(cast(:ids as text[])) and company_id <> told_as
+""")
+
+_SET_TOLD_AS = text("""
+    update customers set told_as = :company_id where stripe_customer_id = :customer_id
+""")
+
+
+async def list_misplaced(session: AsyncSession, stripe_customer_ids: Sequence[str]) -> dict[str, UUID]:
+    """By Stripe customer, whose it is, where facts were told of another company before that was known."""
+    rows = await session.execute(_LIST_MISPLACED, {"ids": list(stripe_customer_ids)})
+    return {row.stripe_customer_id: row.company_id for row in rows}
+
+
 _MOVE_CASES = text("""
     update dunning_cases set company_id = :company_id
     where stripe_customer_id = :customer_id and company_id <> :company_id and state <> 'closed'
@@ -128,6 +144,7 @@ _MOVE_SUBSCRIPTIONS = text("""
 async def move_to_company(session: AsyncSession, stripe_customer_id: str, company_id: UUID) -> list[str]:
     """What is open of a customer is the company's from now on; answers with the subscriptions that moved."""
     values = {"customer_id": stripe_customer_id, "company_id": company_id}
+    await session.execute(_SET_TOLD_AS, values)
     await session.execute(_MOVE_CASES, values)
     return list((await session.execute(_MOVE_SUBSCRIPTIONS, values)).scalars())
 

@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
@@ -195,3 +196,17 @@ async def test_a_signed_event_that_is_no_invoice_is_set_aside_and_the_next_goes_
     [row] = await world.rows("billing", "select cause from inbox where status = 'dead'")
     assert "created" in row["cause"]
     assert json.loads(good)["id"] in str(await world.rows("billing", "select * from stripe_events"))
+
+
+@pytest.mark.parametrize(
+    "strange", [{"livemode": True}, {"account": "acct_of_another"}], ids=["live mode", "another account"]
+)
+async def test_what_is_signed_but_not_ours_is_answered_and_not_stored(
+    world: World, door: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, strange: dict[str, Any]
+) -> None:
+    """A refusal would only come again for three days."""
+    with caplog.at_level(logging.WARNING, "relance.ingress"):
+        answer = await send(door, body_of(event("invoice.paid", invoice(), **strange)))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (200, "not_ours")
+    assert len(caplog.records) == 1
+    assert await world.envelopes("stripe") == []

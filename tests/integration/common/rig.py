@@ -72,6 +72,8 @@ class Rig:
 
     world: World
     settings: SchedulerSettings
+    ends: list[int] = field(default_factory=list)
+    """Exit codes with which a service under test wanted to end its process, which is that of all tests."""
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @classmethod
@@ -82,10 +84,11 @@ class Rig:
         rig = cls(world, world.settings(SchedulerSettings))
         async with rig._stack:
             yield rig
+        assert rig.ends == [], "a service wanted to end the process"
 
     def app(self, router: EventRouter | None = None, **changed: object) -> FastAPI:
         settings = self.settings.model_copy(update=changed)
-        return Service(SERVICE, settings).app(handlers=router)
+        return Service(SERVICE, settings, end_process=self.ends.append).app(handlers=router)
 
     def database(self) -> Database:
         """As the service's own role; closed at the end of the test."""

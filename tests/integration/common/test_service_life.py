@@ -1,221 +1,237 @@
-"""A service's life: what is down is waited for, what is lost comes back, what stands still ends."""
+"""A service's life: what is missing is named, what is down is waited for, what is lost comes back, and it
+stops cleanly."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import asyncpg
+import httpx
 import pytest
 
-from libs.common.consumer import Consumer, StalledError
-from libs.common.database import Database
-from libs.common.errors import TemporaryFailure
-from libs.common.jobs import Alarm
-from libs.devstack.ports import free_port
+from libs.common.events.billing import InvoicePaid
+from tests.fakes.service_process import ServiceProcess, service_process
+from tests.fakes.wires import KafkaWire, Wire, laid
+from tests.integration.common.groups import group_of
 from tests.integration.common.rig import SERVICE, Rig, counting_router, paid, step
-from tests.world import until
+from tests.servers.shared import APP_SECRET
+from tests.world import World, until
 
 
 async def test_a_lost_wake_up_connection_is_made_again(rig: Rig) -> None:
     """With rests of an hour only NOTIFY can wake the relay."""
     database = rig.database()
-
-    async def is_listening() -> bool:
-        return bool(await listeners(rig))
-
     async with rig.world.running(rig.app(poll_seconds=3600)):
-        await until(is_listening, what="LISTEN")
+        [before] = await until(lambda: listeners(rig), what="LISTEN")
         for _ in range(3):
-            [before] = await listeners(rig)
             assert await rig.kill_backends(f"pid = {before}") == 1
 
-            async def is_another(gone: int = before) -> bool:
-                return [pid for pid in await listeners(rig) if pid != gone] != []
+            async def others(gone: int = before) -> list[int]:
+                return [pid for pid in await listeners(rig) if pid != gone]
 
-            await until(is_another, what="LISTEN again")
-        async with database.begin() as uow:
-            await uow.publish(step())
-        await rig.until_relayed()
+            [before] = await until(others, what="LISTEN again")
+            async with database.begin() as uow:
+                await uow.publish(step())
+            await rig.until_relayed()
 
 
 async def listeners(rig: Rig) -> list[int]:
     rows = await rig.world.rows(
         SERVICE,
-        "select pid from pg_stat_activity where datname = current_database() and query ilike 'listen%'",
+        "select pid from pg_stat_activity where datname = current_database() "
+        "and state = 'idle' and query ilike 'listen%'",
     )
     return [row["pid"] for row in rows]
 
 
-async def test_a_service_starts_before_kafka_does(rig: Rig) -> None:
-    port = free_port()
-    app = rig.app(counting_router(), kafka_bootstrap_servers=f"127.0.0.1:{port}", kafka_timeout_seconds=1)
+async def is_ready(http: httpx.AsyncClient) -> bool:
+    return (await http.get("/readyz")).status_code == 200
+
+
+async def test_a_service_that_starts_before_kafka_says_so_and_waits_for_it(rig: Rig) -> None:
+    wire = KafkaWire(rig.settings.kafka_bootstrap_servers)
+    app = rig.app(counting_router(), kafka_bootstrap_servers=wire.address, kafka_timeout_seconds=1)
     async with rig.world.running(app) as http:
         answer = await http.get("/readyz")
         assert answer.status_code == 503
+        assert answer.json()["database"] == "ok"
         assert "Kafka has not answered" in answer.json()["kafka"]
         assert (await http.get("/healthz")).status_code == 200
         await rig.world.tell(event := paid())
-        async with forwarding(port, rig.settings.kafka_bootstrap_servers):
+        async with laid(wire):
+            await until(lambda: is_ready(http), what="readiness")
             await rig.until_handled([event])
+            await wire.cut()
+            assert not await is_ready(http)
+            await rig.world.tell(later := paid())
+            await wire.lay()
+            await rig.until_handled([later], seconds=40)
+            await until(lambda: is_ready(http), what="readiness again")
 
-            async def is_ready() -> bool:
-                return (await http.get("/readyz")).status_code == 200
 
-            await until(is_ready, what="readiness")
+async def test_a_service_that_starts_before_its_database_says_so_and_waits_for_it(rig: Rig) -> None:
+    owner = urlsplit(rig.world.database_url)
+    wire = Wire(f"{owner.hostname}:{owner.port}")
+    away = owner._replace(netloc=f"{owner.netloc.rpartition('@')[0]}@{wire.address}").geturl()
+    settings = rig.world.settings(type(rig.settings), database_url=away)
+    app = rig.app(counting_router(), database_url=settings.database_url)
+    async with rig.world.running(app) as http:
+        await rig.world.tell(event := paid())
+
+        async def is_kafka_there() -> bool:
+            answer = await http.get("/readyz")
+            assert answer.status_code == 503
+            assert answer.json()["database"] != "ok"
+            return bool(answer.json()["kafka"] == "ok")
+
+        await until(is_kafka_there, what="Kafka, and no database")
+        async with laid(wire):
+            await until(lambda: is_ready(http), what="readiness")
+            await rig.until_handled([event])
+            await wire.cut()
+            assert not await is_ready(http)
+            await rig.world.tell(later := paid())
+            await wire.lay()
+            await rig.until_handled([later])
 
 
 async def test_a_service_that_never_saw_kafka_stops_cleanly(rig: Rig) -> None:
-    app = rig.app(counting_router(), kafka_bootstrap_servers=f"127.0.0.1:{free_port()}")
-    async with asyncio.timeout(15), rig.world.running(app):
+    wire = KafkaWire(rig.settings.kafka_bootstrap_servers)
+    async with (
+        asyncio.timeout(15),
+        rig.world.running(rig.app(counting_router(), kafka_bootstrap_servers=wire.address)),
+    ):
         pass
 
 
 async def test_a_service_that_is_stopped_while_it_starts_leaves_nothing_behind(rig: Rig) -> None:
-    for delay in (0.0, 0.02, 0.05, 0.1, 0.2):
-        async with asyncio.timeout(20), rig.world.running(rig.app(counting_router())):
-            await asyncio.sleep(delay)  # a moment of the start, not a wait for something
+    before = asyncio.all_tasks()
+    for moment in range(12):
+        async with asyncio.timeout(30), rig.world.running(rig.app(counting_router())):
+            for _ in range(moment**3):  # turns of the loop: further into the start each time
+                await asyncio.sleep(0)
+        await until(lambda: is_alone(rig), seconds=2, what="no connection and no member left")
+        assert of_kafka(before) == []
 
-    async def is_alone() -> bool:
-        rows = await rig.world.rows(
-            SERVICE,
-            "select from pg_stat_activity where datname = current_database() "
-            f"and application_name = 'relance-{SERVICE}'",
+
+async def test_a_service_that_never_saw_its_topics_leaves_no_connection_behind(rig: Rig) -> None:
+    """As it is when `relance topics --create` was forgotten: half of the reader is there."""
+    before = asyncio.all_tasks()
+    app = rig.app(counting_router(), kafka_topic_prefix=f"{rig.world.prefix}none.", shutdown_seconds=0.5)
+    async with rig.world.running(app) as http:
+
+        async def look() -> bool:
+            answer = (await http.get("/readyz")).json()
+            return bool(answer["kafka"] == "ok" and answer["started"] != "ok")
+
+        await until(look, what="Kafka, and no topics")
+    assert of_kafka(before) == []
+
+
+async def is_alone(rig: Rig) -> bool:
+    rows = await rig.world.rows(
+        SERVICE,
+        "select from pg_stat_activity where datname = current_database() "
+        f"and application_name = 'relance-{SERVICE}'",
+    )
+    return not rows and (await group_of(rig))[1] == 0
+
+
+def of_kafka(before: set[asyncio.Task[Any]]) -> list[str]:
+    """What the Kafka library has been doing since, and still does."""
+    left = [task for task in asyncio.all_tasks() - before if not task.done()]
+    return [str(task) for task in left if "aiokafka" in str(task)]
+
+
+@asynccontextmanager
+async def holding(world: World, company: UUID) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Whoever handles a fact of the company has to wait."""
+    connection = await asyncpg.connect(world.database_url)
+    try:
+        await connection.execute("begin")
+        await connection.execute(
+            "insert into notifications.streams (key, revision) values ($1, 0)", str(company)
         )
-        return not rows
-
-    await until(is_alone, what="every connection closed")
-    mine = asyncio.current_task()
-    left = [str(task.get_coro()) for task in asyncio.all_tasks() if task is not mine]
-    frame = ("onsum", "oordinator", "keep_running")
-    assert not [name for name in left if any(word in name for word in frame)]
-
-
-@asynccontextmanager
-async def forwarding(port: int, address: str) -> AsyncIterator[None]:
-    """Somebody who listens on the port at last; the broker names its own address to who asks."""
-    host, _, real = address.partition(",")[0].partition(":")
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(host, int(real))
-        try:
-            both = [copy(reader, far_writer), copy(far_reader, writer)]
-            tasks = [asyncio.ensure_future(one) for one in both]
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            far_writer.close()
-            writer.close()
-
-    async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65_536):
-            target.write(data)
-            await target.drain()
-
-    server = await asyncio.start_server(forward, "127.0.0.1", port)
-    try:
-        yield
+        yield connection
     finally:
-        server.close()
+        await connection.close()
 
 
-@asynccontextmanager
-async def consuming(rig: Rig, database: Database, **changed: object) -> AsyncIterator[Consumer]:
-    settings = rig.settings.model_copy(update={"watchdog_seconds": 0.4, **changed})
-    alarm = Alarm()
-    consumer = Consumer(counting_router(), database, settings, alarm)
-    await consumer.start()
-    try:
-        yield consumer
-    finally:
-        alarm.stop()
-        await consumer.stop()
+async def is_somebody_waiting(world: World) -> bool:
+    rows = await world.rows(
+        "notifications",
+        "select from pg_stat_activity where datname = current_database() "
+        "and application_name = 'relance-notifications' and wait_event_type = 'Lock'",
+    )
+    return bool(rows)
 
 
-async def watch_until_stalled(consumer: Consumer) -> None:
-    while True:
-        await consumer.watch()
-        await asyncio.sleep(0.05)
+def notifications(world: World, folder: Path) -> AbstractAsyncContextManager[ServiceProcess]:
+    return service_process(
+        world,
+        "notifications",
+        folder,
+        mailer_dsn="smtp://127.0.0.1:1",
+        mail_sender="relance@relance.test",
+        login_url="https://app.relance.test/login",
+        smtp_timeout_seconds=1,
+        shutdown_seconds=20,
+    )
 
 
-async def is_in_inbox(rig: Rig) -> bool:
-    return bool(await rig.world.rows(SERVICE, "select from inbox"))
+@pytest.mark.parametrize("stop_signal", [signal.SIGTERM, signal.SIGINT])
+async def test_a_clean_stop_finishes_what_is_in_hand_and_exits_0(
+    stop_signal: signal.Signals, world: World, tmp_path: Path
+) -> None:
+    event = paid(customer_email="port@example.fr")
+    async with notifications(world, tmp_path) as running, holding(world, event.company_id) as holder:
+        await running.until_ready()
+        await world.tell(event)
+        await until(lambda: is_somebody_waiting(world), what="the event in hand")
+        running.process.send_signal(stop_signal)
+        await running.until_said("stopping")
+        assert await statuses(world) == {event.event_id: "pending"}
+        await holder.execute("rollback")
+        assert await running.exit_code() == 0
+        assert running.said("stopped") == ["stopped"]
+        assert running.said("did not stop cleanly") == []
+    assert await statuses(world) == {event.event_id: "done"}
+    assert len(await world.rows("notifications", "select from deliveries")) == 1
 
 
-async def test_a_reader_that_stands_still_with_something_to_read_is_found(rig: Rig) -> None:
-    async with consuming(rig, rig.database()) as consumer:
-        await rig.world.tell(paid())
-        await until(lambda: is_in_inbox(rig), what="the first event")
-        inner = consumer._subscriber.consumer
-        assert inner is not None
-        inner.pause(*inner.assignment())
-        for _ in range(3):  # nothing to read: standing still is right
-            await consumer.watch()
-        await rig.world.tell(paid())
-        with pytest.raises(StalledError, match="1 messages wait"):
-            await asyncio.wait_for(watch_until_stalled(consumer), timeout=20)
+async def statuses(world: World) -> dict[UUID, str]:
+    rows = await world.rows(
+        "notifications", "select event_id, status from inbox where type = $1", InvoicePaid.type
+    )
+    return {row["event_id"]: row["status"] for row in rows}
 
 
-async def test_a_reader_that_waits_for_its_database_is_not_taken_for_a_still_one(rig: Rig) -> None:
-    address = urlsplit(rig.settings.service_database_url(SERVICE))
-    port = free_port()
-    nowhere = address._replace(netloc=f"{address.username}:{address.password}@127.0.0.1:{port}").geturl()
-    database = Database(nowhere, service=SERVICE, teller=SERVICE)
-    try:
-        async with consuming(rig, database, watchdog_seconds=0.2) as consumer:
-            await rig.world.tell(event := paid())
-            for _ in range(20):
-                await consumer.watch()
-                await asyncio.sleep(0.05)
-            async with forwarding(port, f"{address.hostname}:{address.port}"):
-                await until(lambda: is_in_inbox(rig), what="the event, once the database is there")
-                row = await rig.inbox(event)
-                assert row is not None
-                assert row["status"] == "pending"
-                await database.close()
-    finally:
-        await database.close()
+MISCONFIGURED: dict[str, dict[str, object]] = {
+    "APP_SECRET": {"app_secret": None},
+    "KAFKA_BOOTSTRAP_SERVERS": {"kafka_bootstrap_servers": None},
+    "SCHEDULER_DATABASE_URL or DATABASE_URL": {"database_url": None},
+    " DATABASE_URL begins with mysql://": {"database_url": "mysql://relance@127.0.0.1/relance"},
+    "SCHEDULER_DATABASE_URL begins with http://": {"scheduler_database_url": "http://127.0.0.1/relance"},
+    "APP_ENV": {"app_env": "production"},
+    "POLL_SECONDS": {"poll_seconds": 0},
+    "INTERNE_APIKEY": {"interne_apikey": "short"},
+}
 
 
-async def test_a_reader_is_given_its_time_after_kafka_was_away(rig: Rig) -> None:
-    """Nothing was read for long because nobody could: that alone must not end the process."""
-    async with consuming(rig, rig.database(), watchdog_seconds=1) as consumer:
-        await rig.world.tell(paid())
-        await until(lambda: is_in_inbox(rig), what="the first event")
-        inner, patient = consumer._subscriber.consumer, consumer._settings
-        assert inner is not None
-        inner.pause(*inner.assignment())
-        await rig.world.tell(paid())
-        consumer._settings = patient.model_copy(
-            update={"kafka_timeout_seconds": 1e-6}
-        )  # no answer is in time
-        loop = asyncio.get_running_loop()
-        back_at = loop.time() + 1.2
-        while loop.time() < back_at:
-            with pytest.raises(TemporaryFailure):
-                await consumer.watch()
-        consumer._settings = patient
-        await consumer.watch()  # there is lag, and more than a second ago was the last batch
-        with pytest.raises(StalledError):
-            await asyncio.wait_for(watch_until_stalled(consumer), timeout=20)
-
-
-async def test_a_url_with_the_options_of_libpq_is_understood(rig: Rig) -> None:
-    url = rig.settings.service_database_url(SERVICE) + "?sslmode=prefer"
-    database = Database(url, service=SERVICE, teller=SERVICE)
-    try:
-        async with database.begin() as uow:
-            await uow.publish(step())
-        listening = await database.connect()
-        await listening.close()
-    finally:
-        await database.close()
-
-
-async def test_a_wrong_password_is_refused(rig: Rig) -> None:
-    parts = urlsplit(rig.settings.service_database_url(SERVICE))
-    for password in ("wrong", "", str(parts.password)[:-1]):
-        wrong = parts._replace(netloc=f"{parts.username}:{password}@{parts.hostname}:{parts.port}").geturl()
-        with pytest.raises(asyncpg.PostgresError, match="password"):
-            await asyncpg.connect(wrong)
+@pytest.mark.parametrize("name", MISCONFIGURED)
+async def test_a_missing_or_wrong_setting_is_named_and_ends_it_with_78(
+    name: str, world: World, tmp_path: Path
+) -> None:
+    async with service_process(world, "scheduler", tmp_path, **MISCONFIGURED[name]) as running:
+        assert await running.exit_code() == 78
+    said = running.output.read_text()
+    assert name in said
+    assert "Traceback" not in said
+    assert APP_SECRET not in said

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from libs.devstack.mail_catcher.process import RunningCatcher, running_catcher
+from libs.devstack.mail_catcher.store import Envelope, MailStore
 
 
 @pytest.fixture
@@ -85,6 +86,17 @@ async def test_an_acknowledged_mail_survives_a_kill(tmp_path: Path) -> None:
         assert await second.control.mails() == ()
     async with running_catcher(tmp_path) as third:
         assert await third.control.mails() == ()
+
+
+async def test_mails_that_come_at_once_stay_in_their_order_over_a_restart(tmp_path: Path) -> None:
+    store, envelope = MailStore(tmp_path), Envelope("a@example.com", ("b@example.com",))
+    # The first ones take longest to reach the disk.
+    contents = [b"Subject: nothing\r\n\r\n" + b"." * size for size in (20_000_000, 1_000_000, 10, 10)]
+    kept = await asyncio.gather(*(store.keep(envelope, content) for content in contents))
+    store.close()
+    newest_first = [mail.id for mail in reversed(kept)]
+    assert [mail.id for mail in store.search()] == newest_first
+    assert [mail.id for mail in MailStore(tmp_path).search()] == newest_first
 
 
 async def test_sigterm_ends_it_cleanly_while_somebody_is_connected(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -132,6 +133,18 @@ def test_a_stale_pid_file_does_not_stop_a_start(data_dir: Path) -> None:
         pid_file.write_text("\n".join([str(os.getpid()), *lines[1:]]) + "\n")
         postgres.start()
         assert postgres.is_running()
+
+
+def test_a_killed_server_whose_remains_nobody_collects_does_not_stop_a_start(data_dir: Path) -> None:
+    killed, again = a_postgres(data_dir), a_postgres(data_dir)
+    killed.start()
+    remains = psutil.Process(killed.pid)
+    remains.kill()
+    while remains.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    with running(again):
+        assert remains.status() == psutil.STATUS_ZOMBIE
+    killed.stop()
 
 
 async def test_what_a_killed_supervisor_left_running_is_taken_over(data_dir: Path) -> None:

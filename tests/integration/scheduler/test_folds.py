@@ -6,12 +6,13 @@ import random
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from libs.common.events import provisional_company_id
-from libs.common.events.billing import SubscriptionStarted
+from libs.common.events.billing import SubscriptionChanged, SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
 from libs.common.router import Heard
 from services.scheduler import handlers, queries
@@ -25,6 +26,13 @@ from tests.integration.scheduler.builders import (
 )
 from tests.world import World
 
+
+def changed(company_id: UUID, status: str) -> SubscriptionChanged:
+    return SubscriptionChanged(
+        company_id=company_id, subscription_id="sub_x", status=status, changed_at=NOW - timedelta(hours=1)
+    )
+
+
 COMPANIES = [registered(ago=timedelta(hours=n), stripe_customer_id=f"cus_{n}") for n in range(4)]
 FACTS: Sequence[Heard[Any]] = [
     *(heard(event) for event in COMPANIES),
@@ -33,6 +41,8 @@ FACTS: Sequence[Heard[Any]] = [
     heard(subscribed(COMPANIES[0].company_id)),
     heard(subscribed(COMPANIES[0].company_id, subscription_id="sub_0", at=NOW - timedelta(days=1))),
     heard(subscribed(provisional_company_id("cus_9"), subscription_id="sub_9")),
+    heard(changed(COMPANIES[1].company_id, "lifetime")),
+    heard(changed(COMPANIES[2].company_id, "past_due")),
     heard(
         StripeCustomerLinked(
             company_id=COMPANIES[3].company_id,
@@ -41,6 +51,9 @@ FACTS: Sequence[Heard[Any]] = [
         )
     ),
 ]
+
+
+KINDS = (CompanyRegistered, StripeCustomerLinked, SubscriptionStarted, SubscriptionChanged)
 
 
 async def fold_all(world: World, facts: Sequence[Heard[Any]], seed: int) -> list[dict[str, Any]]:
@@ -52,7 +65,7 @@ async def fold_all(world: World, facts: Sequence[Heard[Any]], seed: int) -> list
             size = rng.randint(1, 5)
             batch, waiting = waiting[:size], waiting[size:]
             async with database.begin() as uow:
-                for kind in (CompanyRegistered, StripeCustomerLinked, SubscriptionStarted):
+                for kind in KINDS:
                     of_kind = [each for each in batch if isinstance(each.event, kind)]
                     if of_kind:
                         await handlers.router.folds[kind.type](of_kind, uow.session)
@@ -67,6 +80,8 @@ async def test_any_order_and_any_repetition_give_the_same_copy(world: World) -> 
     assert [row["name"] for row in expected if "name" in row].count("Nouveau nom") == 2
     subscribed_at = {row["company_id"]: row["subscribed_at"] for row in expected if "name" in row}
     assert subscribed_at[COMPANIES[0].company_id] == NOW - timedelta(days=1), "the first one counts"
+    assert subscribed_at[COMPANIES[1].company_id] == NOW - timedelta(hours=1), "for life"
+    assert subscribed_at[COMPANIES[2].company_id] is None
     for seed in range(1, 40):
         rng = random.Random(seed)
         again = rng.choices(FACTS, k=5) + list(FACTS)

@@ -17,7 +17,6 @@ from tests.integration.scheduler.builders import (
     registered,
     scheduler_database,
     scheduler_settings,
-    subscribed,
 )
 from tests.world import World
 
@@ -52,7 +51,7 @@ async def test_the_forecast_lists_who_will_be_told_soonest_first(world: World) -
             uow.session,
             [heard(event) for event in (later, gone, soon, customer, much_later)],
         )
-        await queries.fold_subscribed(uow.session, [heard(subscribed(customer.company_id))])
+        await queries.fold_subscribed(uow.session, [(customer.company_id, customer.registered_at)])
     async with world.running(forecast_app(world)) as http:
         answer = (await http.get("/internal/forecast", params={"days": 1}, headers=HEADERS)).json()
         assert [each["company_id"] for each in answer["coming"]] == [

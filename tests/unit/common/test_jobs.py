@@ -38,6 +38,12 @@ def test_a_cause_has_an_end() -> None:
     assert len(brief(ValueError("x" * 1_000_000))) == 500
 
 
+def _caused_by(cause: Exception) -> Exception:
+    error = RuntimeError("as a library wraps it")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     "error",
     [
@@ -65,6 +71,7 @@ def test_what_is_down_is_an_outage(error: Exception) -> None:
         asyncpg.UniqueViolationError("twice"),
         asyncpg.CharacterNotInRepertoireError("NUL"),
         asyncpg.DataError("value out of int64 range"),
+        _caused_by(asyncpg.DataError("value out of int64 range")),
     ],
 )
 def test_what_the_work_itself_did_wrong_is_none(error: Exception) -> None:

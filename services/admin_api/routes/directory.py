@@ -1,4 +1,4 @@
-"""The admin API's HTTP door: register a company, see one, its deliveries, and what was set aside."""
+"""The directory's doors: register a company, see one, its deliveries, and what was set aside."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from services.admin_api.forms import (
 )
 from services.admin_api.problems import Problem, invalid
 
-WELCOME = Path(__file__).parent / "pages" / "welcome.html"
+WELCOME = Path(__file__).parents[1] / "pages" / "welcome.html"
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -35,14 +35,14 @@ PAGE_HEADERS = {
 }
 
 # The door itself is in auth.py, before any route; this tells readers of the API's description.
-_KEY = Security(APIKeyHeader(name="X-Api-Key", auto_error=False, description="INTERNE_APIKEY"))
+KEY = Security(APIKeyHeader(name="X-Api-Key", auto_error=False, description="INTERNE_APIKEY"))
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 After = Annotated[str | None, Query(max_length=1000, description="`next` of the page before")]
 
 
 def create_router(database: Database) -> APIRouter:
-    router = APIRouter(prefix="/api", dependencies=[_KEY])
+    router = APIRouter(prefix="/api", dependencies=[KEY])
 
     @router.post("/companies", status_code=201, responses={200: {"model": CompanyAnswer}})
     async def register_company(
@@ -60,7 +60,7 @@ def create_router(database: Database) -> APIRouter:
         async with database.begin() as uow:
             company = await queries.find_company(uow.session, company_id)
         if company is None:
-            raise _no_company(company_id)
+            raise no_company(company_id)
         return CompanyAnswer.model_validate(company)
 
     @router.get("/companies/{company_id}/deliveries")
@@ -145,11 +145,11 @@ async def _ids_in_facts(session: AsyncSession, company_id: UUID) -> list[UUID]:
         return domain.ids_in_facts(company_id, company.stripe_customer_id)
     # A Stripe customer whom nobody registered is written to under a provisional company.
     if not await queries.list_deliveries(session, [company_id], before=None, limit=1):
-        raise _no_company(company_id)
+        raise no_company(company_id)
     return [company_id]
 
 
-def _no_company(company_id: UUID) -> Problem:
+def no_company(company_id: UUID) -> Problem:
     return Problem(
         404,
         "company_not_found",
