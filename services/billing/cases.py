@@ -6,13 +6,20 @@ Handlers and jobs both come here, holding the company's stream and the case's ro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from libs.common.database import Uow
-from libs.common.events.billing import InvoiceClosed, InvoicePaid, InvoiceUnpaid, PaymentActionRequired
+from libs.common.events.billing import (
+    InvoiceClosed,
+    InvoicePaid,
+    InvoiceUnpaid,
+    OpenInvoice,
+    PaymentActionRequired,
+)
 from libs.integrations.stripe import Invoice
 from services.billing import domain, lines, queries
-from services.billing.domain import Action, Case, CaseState, Step
+from services.billing.domain import Action, Case, CaseState, PayLinks, Purpose, Step
 from services.billing.queries.cases import CaseRow
 from services.billing.queries.debtors import Debtor
 from services.billing.queries.situations import Addressee
@@ -28,6 +35,11 @@ class Scene:
     causation_id: UUID
     traceparent: str | None
     deadline_days: int
+    pay_links: PayLinks | None = None
+
+    def link(self, purpose: Purpose, subject: object, now: datetime) -> str | None:
+        """Only where there are links to be made."""
+        return None if self.pay_links is None else self.pay_links.url_of(purpose, subject, now)
 
 
 async def carry_out(uow: Uow, scene: Scene, step: Step) -> None:
@@ -129,7 +141,7 @@ async def _tell_unpaid(uow: Uow, scene: Scene) -> None:
         attempt_count=attempt_count,
         billing_cycle=scene.invoice.billing_cycle,
         attempts=domain.tried(attempts),
-        open_invoices=tuple(c.invoice for c in open_cases),
+        open_invoices=tuple(_with_link(c.invoice, scene, uow.now) for c in open_cases),
         unpaid_count=len(open_cases),
         total_due_cents=sum(c.invoice.amount_remaining_cents for c in open_cases),
         currency=scene.invoice.currency,
@@ -137,10 +149,16 @@ async def _tell_unpaid(uow: Uow, scene: Scene) -> None:
         invoice_deadline_at=domain.deadline_of(scene.row.opened_at, scene.deadline_days),
         stage=domain.stage_of(len(open_cases)),
         cases_being_tried=sum(c.state == CaseState.ATTEMPTING for c in others),
+        pay_url=scene.link(Purpose.PAY, scene.invoice.id, uow.now),
+        card_url=scene.link(Purpose.CARD, debtor.company_id, uow.now),
         customer_name=debtor.name(scene.invoice),
         customer_email=debtor.email(scene.invoice),
     )
     await uow.publish(unpaid, traceparent=scene.traceparent, causation_id=scene.causation_id)
+
+
+def _with_link(invoice: OpenInvoice, scene: Scene, now: datetime) -> OpenInvoice:
+    return invoice.model_copy(update={"pay_url": scene.link(Purpose.PAY, invoice.invoice_id, now)})
 
 
 async def _tell_action_required(uow: Uow, scene: Scene) -> None:
@@ -155,6 +173,7 @@ async def _tell_action_required(uow: Uow, scene: Scene) -> None:
         currency=invoice.currency,
         billing_cycle=invoice.billing_cycle,
         hosted_invoice_url=invoice.hosted_invoice_url,
+        pay_url=scene.link(Purpose.PAY, invoice.id, uow.now),
         customer_name=debtor.name(scene.invoice),
         customer_email=debtor.email(scene.invoice),
     )

@@ -271,4 +271,5 @@ class Cycle:
             causation_id=held.row.causation_id,
             traceparent=held.row.traceparent,
             deadline_days=self._settings.policy.deadline_days,
+            pay_links=self._settings.pay_links,
         )

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.database import Uow
 from libs.common.errors import PermanentFailure
+from libs.common.events.billing import LineCut, LineRestored, LineRestricted
 from libs.common.events.directory import (
     CompanyRegistered,
     DunningExempted,
@@ -23,7 +24,7 @@ from libs.common.events.scheduler import CutoffDue
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import StripeEvent, read_event
-from services.billing import domain, intake, links, queries, replay
+from services.billing import domain, intake, links, queries, replay, wishes
 from services.billing.domain import KNOWN_AND_IGNORED, Change
 from services.billing.queries.events import Arrived
 
@@ -91,6 +92,26 @@ async def keep_lifetime(granted: LifetimeGranted, uow: Uow) -> None:
     await links.grant_lifetime(granted, uow)
 
 
+@router.on(LineRestricted)
+async def wish_restriction(restricted: LineRestricted, uow: Uow) -> None:
+    await wishes.wish(restricted, uow)
+
+
+@router.on(LineCut)
+async def wish_cut(cut: LineCut, uow: Uow) -> None:
+    await wishes.wish(cut, uow)
+
+
+@router.on(LineRestored)
+async def wish_restoration(restored: LineRestored, uow: Uow) -> None:
+    await wishes.wish(restored, uow)
+
+
+@router.on(NumberReleased)
+async def wish_release(released: NumberReleased, uow: Uow) -> None:
+    await wishes.wish(released, uow)
+
+
 @router.fold(CompanyRegistered)
 async def copy_companies(heard: Sequence[Heard[CompanyRegistered]], session: AsyncSession) -> None:
     """Names and addresses to write to; a company is registered once, so the first telling stays."""
@@ -128,8 +149,10 @@ async def keep_lifetimes(heard: Sequence[Heard[LifetimeGranted]], session: Async
 @router.fold(NumberAssigned)
 async def keep_contracts(heard: Sequence[Heard[NumberAssigned]], session: AsyncSession) -> None:
     await queries.line_copies.fold_assigned(session, heard)
+    await queries.wishes.save_assigned(session, [h.event for h in heard])
 
 
 @router.fold(NumberReleased)
 async def keep_releases(heard: Sequence[Heard[NumberReleased]], session: AsyncSession) -> None:
     await queries.line_copies.fold_released(session, heard)
+    await queries.wishes.save_released(session, [h.event for h in heard])

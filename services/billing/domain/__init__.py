@@ -39,6 +39,7 @@ from services.billing.domain.lines import (
     decide,
     ended,
 )
+from services.billing.domain.pay_links import PayLink, PayLinks, Purpose
 from services.billing.domain.policy import Does, Policy, PolicyError, read_policy
 from services.billing.domain.subscriptions import LIFETIME, SubscriptionCopy, further, must_ask, told_of
 from services.billing.domain.translate import (
@@ -53,8 +54,17 @@ from services.billing.domain.translate import (
     company_of,
     translate,
 )
+from services.billing.domain.wishes import (
+    EMERGENCY_NUMBERS,
+    LineFact,
+    Wanted,
+    Wish,
+    WishState,
+    wish_of,
+)
 
 __all__ = [
+    "EMERGENCY_NUMBERS",
     "KNOWN_AND_IGNORED",
     "LIFETIME",
     "TOUCHED",
@@ -73,13 +83,17 @@ __all__ = [
     "Failed",
     "GivenUp",
     "InvoiceSeen",
+    "LineFact",
     "LineState",
     "Lines",
     "Notice",
     "Paid",
     "PastDecline",
+    "PayLink",
+    "PayLinks",
     "Policy",
     "PolicyError",
+    "Purpose",
     "RefundSeen",
     "Situation",
     "Sparing",
@@ -90,6 +104,9 @@ __all__ = [
     "TrySettled",
     "UnpaidInvoice",
     "Verdict",
+    "Wanted",
+    "Wish",
+    "WishState",
     "advance",
     "after",
     "attempt_key",
@@ -111,4 +128,5 @@ __all__ = [
     "told_of",
     "translate",
     "tried",
+    "wish_of",
 ]

@@ -1,6 +1,7 @@
 """Billing's SQL: `events`, `stripe_copy` and `subscriptions` for what Stripe and the directory told,
 `debtors` for whose it is, `cases` and `attempts` for dunning, `lines`, `situations` and `line_copies` for
-what becomes of a company's phone lines, `history` for looking back."""
+what becomes of a company's phone lines, `history` for looking back,
+`ways_to_pay` for the links in mails, `wishes` for what is wanted of lines."""
 
 from services.billing.queries import (
     attempts,
@@ -13,6 +14,8 @@ from services.billing.queries import (
     situations,
     stripe_copy,
     subscriptions,
+    ways_to_pay,
+    wishes,
 )
 
 __all__ = [
@@ -26,4 +29,6 @@ __all__ = [
     "situations",
     "stripe_copy",
     "subscriptions",
+    "ways_to_pay",
+    "wishes",
 ]

@@ -24,6 +24,7 @@ from services.notifications.domain.kinds import KINDS
 def unpaid(event: InvoiceUnpaid) -> Message:
     wanted = {
         "customer_name", "invoice_id", "attempts", "deadline_at", "stage", "currency", "cases_being_tried",
+        "card_url",
     }  # fmt: skip
     return Message(
         kind="unpaid",

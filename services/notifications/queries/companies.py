@@ -17,14 +17,14 @@ from services.notifications.domain import NOTICES, Delivery, Knowledge, Letter, 
 # News older than what is known changes nothing, and nothing reopens what was closed.
 _ADD_OPEN_INVOICE = text("""
     insert into open_invoices as o (company_id, invoice_id, number, amount_remaining_cents, currency,
-                                    billing_cycle, issued_at, hosted_invoice_url, revision)
+                                    billing_cycle, issued_at, hosted_invoice_url, pay_url, revision)
     values (:company_id, :invoice_id, :number, :amount_remaining_cents, :currency, :billing_cycle,
-            :issued_at, :hosted_invoice_url, :revision)
+            :issued_at, :hosted_invoice_url, :pay_url, :revision)
     on conflict (company_id, invoice_id) do update set
         number = excluded.number, amount_remaining_cents = excluded.amount_remaining_cents,
         currency = excluded.currency, billing_cycle = excluded.billing_cycle,
         issued_at = excluded.issued_at, hosted_invoice_url = excluded.hosted_invoice_url,
-        revision = excluded.revision
+        pay_url = excluded.pay_url, revision = excluded.revision
     where o.closed_at is null and o.revision <= excluded.revision
 """)
 
@@ -97,7 +97,7 @@ async def delete_listed_invoices(session: AsyncSession, delivery_ids: Sequence[U
 
 _LIST_INVOICES = text("""
     select company_id, invoice_id, number, amount_remaining_cents, currency, billing_cycle, issued_at,
-           hosted_invoice_url, closed_at
+           hosted_invoice_url, pay_url, closed_at
     from open_invoices
     where company_id = any(cast(:company_ids as uuid[]))
       and (closed_at is null or invoice_id = any(cast(:invoice_ids as text[])))

@@ -96,6 +96,7 @@ async def running_billing(
         stripe_api_base=f"http://127.0.0.1:{stripe_port}",
         stripe_timeout_seconds=2,
         stripe_requests_per_second=500,
+        billing_public_url=f"http://127.0.0.1:{port}",
         # Stripe's own clock is not moved.
         stripe_webhook_tolerance_seconds=10**9,
         **changes,

@@ -71,6 +71,20 @@ async def test_a_mail_is_kept_as_sent_and_leads_back_to_its_fact(office: Office)
     assert mail.id in delivery["answer"]
 
 
+async def test_an_unpaid_mail_carries_the_links_that_its_fact_had(office: Office) -> None:
+    customer = Customer()
+    ours = customer.invoice("in_1").model_copy(update={"pay_url": "https://ours.test/pay/p.1"})
+    fact = customer.unpaid("in_1", open_invoices=(ours,), card_url="https://ours.test/pay/c.1")
+    async with office.open():
+        await office.world.tell(fact)
+        await office.until_all(1, "accepted")
+    [mail] = await office.mails.mails()
+    text = (await office.mails.mail(mail.id)).text or ""
+    assert "https://ours.test/pay/p.1" in text
+    assert "https://ours.test/pay/c.1" in text
+    assert "https://invoice.example" not in text
+
+
 async def test_two_unpaid_invoices_are_one_mail(office: Office) -> None:
     customer = Customer()
     await office.queue(customer.unpaid("in_1", cases_being_tried=1), customer.unpaid("in_2", "in_1", stage=2))

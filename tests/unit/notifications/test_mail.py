@@ -170,6 +170,23 @@ def test_the_last_reminder_says_that_it_is_the_last() -> None:
     assert "Dernier rappel avant la restriction" in third.html
 
 
+def test_our_own_links_go_before_stripes() -> None:
+    ours = {**invoice(), "pay_url": "https://ours.test/pay/1"}
+    unpaid = {
+        **contexts()["unpaid"],
+        "open_invoices": [ours, invoice("DC-2", 1, "https://pay.test/2")],
+        "card_url": "https://ours.test/pay/card",
+    }
+    required = {**contexts()["payment_action_required"], "pay_url": "https://ours.test/pay/1"}
+    for content in (render("unpaid", unpaid), render("payment_action_required", required)):
+        for part in (content.html, content.text):
+            assert "https://ours.test/pay/1" in part
+            assert "https://pay.test/1" not in part
+    for part in (render("unpaid", unpaid).html, render("unpaid", unpaid).text):
+        assert "https://pay.test/2" in part
+        assert "https://ours.test/pay/card" in part
+
+
 def test_a_recovered_mail_says_which_card_failed_and_which_paid_once_each() -> None:
     context = contexts(text="Mastercard •••• 4444")["payment_recovered"]
     content = render("payment_recovered", {**context, "failed": context["failed"] * 2})
