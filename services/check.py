@@ -74,6 +74,9 @@ def _peers(service: str, settings: CommonSettings) -> dict[str, Look]:
     )
     if stripe_api_base and stripe_sk:
         peers[f"Stripe at {stripe_api_base}"] = lambda: _check_stripe(stripe_api_base, stripe_sk)
+    platform_url: str | None = getattr(settings, "platform_webhook_url", None)
+    if platform_url:
+        peers[f"phone platform at {urlsplit(platform_url).netloc}"] = lambda: _check_platform(platform_url)
     mailer_dsn: SecretStr | None = getattr(settings, "mailer_dsn", None)
     if mailer_dsn:
         parts = urlsplit(mailer_dsn.get_secret_value())
@@ -124,6 +127,12 @@ async def _check_stripe(api_base: str, key: SecretStr) -> None:
     if response.status_code == HTTPStatus.UNAUTHORIZED:
         raise MisconfiguredError("answers, but refuses STRIPE_SK")
     response.raise_for_status()
+
+
+async def _check_platform(url: str) -> None:
+    """Any answer will do: it has nothing to say to whoever only asks."""
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as platform:
+        await platform.get(url)
 
 
 async def _check_smtp(dsn: SecretStr) -> None:

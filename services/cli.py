@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -139,6 +140,52 @@ def replay(service: str, event_id: UUID | None, *, is_all: bool) -> None:
         )
 
 
+@relance.group()
+def dunning() -> None:
+    """Why a company was dunned as it was, and what another policy would have done."""
+
+
+@dunning.command()
+@click.argument("company")
+def explain(company: str) -> None:
+    """State of COMPANY, what led to it, what comes next and when.
+
+    COMPANY: its id, its number in the old system, a Stripe customer (cus_…) or an invoice (in_…).
+    """
+    from services.dunning import explain as explained
+
+    lines = asyncio.run(explained(company))
+    if not lines:
+        raise click.ClickException(f"billing ne connaît pas d’entreprise {company!r}")
+    for line in lines:
+        click.echo(line)
+
+
+@dunning.command()
+@click.option(
+    "--policy",
+    "policy_file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The policy to try, a TOML file.",
+)
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), required=True, help="The first day, such as 2025-01-01."
+)
+def simulate(policy_file: Path, since: datetime) -> None:
+    """Run a policy over the recorded past: whom it would have warned, restricted, cut, beside what was.
+
+    Exit code 78: the policy is wrong; file, line and what to do are printed.
+    """
+    from services.dunning import simulate as simulated
+
+    async def print_all() -> None:
+        async for line in simulated(policy_file, since.date()):
+            click.echo(line)
+
+    asyncio.run(print_all())
+
+
 @relance.command()
 def check() -> None:
     """Is every setting there, does every peer answer? One line each; exit code 1 if not."""
@@ -163,11 +210,13 @@ def check() -> None:
     "[default: that of last time, else 8000]",
 )
 def up(data_dir: Path, *, no_demo: bool, is_demo_forced: bool, port_base: int | None) -> None:
-    """Start everything: Kafka, PostgreSQL, a mail catcher, a Stripe simulator and the four services.
+    """Start everything: Kafka, PostgreSQL, a mail catcher, a Stripe simulator, a phone platform and the four
+    services.
 
     What the environment already names is used instead of being started: DATABASE_URL,
-    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN. Ctrl-C stops everything cleanly; the same command
-    goes on with the same data. One line beginning with RELANCE READY says when all is ready.
+    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN, PLATFORM_WEBHOOK_URL. Ctrl-C stops everything
+    cleanly; the same command goes on with the same data. One line beginning with RELANCE READY says when
+    all is ready.
     """
     from libs.devstack.stack.plan import Demo, Wishes
     from libs.devstack.stack.up import up

@@ -105,12 +105,12 @@ class World:
             server.should_exit = True
             await serving
 
-    async def tell(self, event: Event, *, copies: int = 1) -> Envelope:
+    async def tell(self, event: Event, *, copies: int = 1, revision: int = 1) -> Envelope:
         """Append a fact to its teller's topic, as its teller would."""
-        [envelope, *_] = await self.tell_all([event] * copies)
+        [envelope, *_] = await self.tell_all([event] * copies, revision=revision)
         return envelope
 
-    async def tell_all(self, events: Sequence[Event]) -> list[Envelope]:
+    async def tell_all(self, events: Sequence[Event], *, revision: int = 1) -> list[Envelope]:
         """Append many facts at once, in order for each key."""
         envelopes = [
             Envelope(
@@ -120,7 +120,7 @@ class World:
                 key=event.key,
                 time=datetime.now(UTC),
                 data=event.to_bytes(),
-                revision=1,
+                revision=revision,
                 traceparent=new_traceparent(),
             )
             for event in events

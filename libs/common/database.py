@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
+from sqlalchemy import TextClause
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -31,12 +32,14 @@ class Uow:
         now: datetime,
         cause: Envelope | None = None,
         told: list[outbox.Told] | None = None,
+        later: dict[TextClause, list[dict[str, object]]] | None = None,
     ) -> None:
         self.session = session
         self.now = now
         self.cause = cause
         self._teller = teller
         self._told: list[outbox.Told] = [] if told is None else told
+        self._later: dict[TextClause, list[dict[str, object]]] = {} if later is None else later
 
     def caused_by(self, cause: Envelope) -> Uow:
         """The same transaction, seen by the handler of another event of the batch."""
@@ -46,6 +49,7 @@ class Uow:
             now=self.now,
             cause=cause,
             told=self._told,
+            later=self._later,
         )
 
     async def publish(
@@ -76,13 +80,21 @@ class Uow:
         """
         await outbox.lock_stream(self.session, key)
 
+    def add_later(self, statement: TextClause, values: Mapping[str, object]) -> None:
+        """Run an insert that nobody waits for at the end of the transaction, with its likes in one go."""
+        self._later.setdefault(statement, []).append(dict(values))
+
     @property
     def told(self) -> tuple[outbox.Told, ...]:
         """What was told and not stored yet."""
         return tuple(self._told)
 
     async def flush(self) -> None:
-        """Store the facts told so far."""
+        """What was left for the end: inserts that nobody waited for, then the facts told."""
+        later = dict(self._later)
+        self._later.clear()
+        for statement, values in later.items():
+            await self.session.execute(statement, values)
         told, self._told[:] = list(self._told), []
         if told:
             await outbox.add(self.session, self._teller, told)

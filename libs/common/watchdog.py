@@ -62,8 +62,8 @@ class Watchdog:
         return lag
 
     async def _look_elsewhere(self, error: Exception) -> int:
-        """The consumer's own client gets no answer. Where Kafka answers another one, the client is broken, and
-        for good: seen after a broker had been killed."""
+        """The consumer's own client gets no answer. Where Kafka answers another one, the client is broken,
+        and for good: seen after a broker had been killed."""
         self._still_seconds += self._seen_seconds()
         await self._ensure_that_kafka_agrees()
         if self._is_still():

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import FastAPI
 
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
-from libs.common.service import ALL_DOORS, Door, Service
+from libs.common.service import ALL_DOORS, Closer, Door, Service
+from libs.integrations.platform import PhonePlatform
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
-from services.billing.jobs import Dunning
+from services.billing.jobs import Cutoffs, Dunning
 from services.billing.refreshes import Refreshes
 from services.billing.routes import ingress
 from services.billing.settings import BillingSettings
+from services.billing.wishes import Wishes, WishWatch
+
+log = logging.getLogger("relance.billing")
 
 
 def create_app(
@@ -33,12 +39,49 @@ def create_app(
         wake_on="dunning_cycles",
         workers=settings.dunning_workers,
     )
+    cutoffs = Cutoffs(service.database, stripe, settings)
+    decisions = Job(
+        "cutoffs",
+        cutoffs.decide_due_lines,
+        every_seconds=settings.poll_seconds,
+        wake_on="company_lines",
+        workers=settings.dunning_workers,
+    )
     refreshes = Refreshes(service.database, stripe, settings, clock)
     fetching = Job("refreshes", refreshes.fetch_next, settings.poll_seconds, wake_on="refreshes")
+    wishing, platform_closers = _tell_platform(service, settings, clock)
     return service.app(
         handlers=handlers.router,
-        jobs=[job, fetching],
-        routes=[routes.create_router(service.database, settings)],
+        jobs=[job, decisions, fetching, *wishing],
+        routes=[
+            routes.create_router(service.database, settings),
+            routes.create_pay_router(service.database, stripe, settings, clock),
+            routes.create_lines_router(service.database, settings),
+        ],
         doorways={ingress.PATH: ingress.Ingress(settings, service.producer, clock)},
-        closers=[stripe.close],
+        closers=[stripe.close, *platform_closers],
     )
+
+
+def _tell_platform(
+    service: Service, settings: BillingSettings, clock: Clock
+) -> tuple[list[Job], list[Closer]]:
+    """Nothing where there is no platform: what is wanted of lines is kept until there is."""
+    if settings.platform_webhook_url is None:
+        log.warning("PLATFORM_WEBHOOK_URL is not set: what is wanted of lines is kept, and sent to nobody")
+        return [], []
+    platform = PhonePlatform(
+        settings.platform_webhook_url,
+        settings.platform_secrets(),
+        timeout_seconds=settings.platform_timeout_seconds,
+    )
+    wishes = Wishes(service.database, platform, settings, clock)
+    sending = Job(
+        "line_wishes",
+        wishes.send_next,
+        every_seconds=settings.poll_seconds,
+        wake_on="line_wishes",
+        workers=settings.platform_workers,
+    )
+    watch = WishWatch(service.database, settings)
+    return [sending, Job("line_wishes_watch", watch.look, settings.poll_seconds)], [platform.close]

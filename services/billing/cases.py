@@ -6,15 +6,23 @@ Handlers and jobs both come here, holding the company's stream and the case's ro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from libs.common.database import Uow
-from libs.common.events.billing import InvoiceClosed, InvoicePaid, InvoiceUnpaid, PaymentActionRequired
+from libs.common.events.billing import (
+    InvoiceClosed,
+    InvoicePaid,
+    InvoiceUnpaid,
+    OpenInvoice,
+    PaymentActionRequired,
+)
 from libs.integrations.stripe import Invoice
-from services.billing import domain, queries
-from services.billing.domain import Action, Case, CaseState, Step
+from services.billing import domain, lines, queries
+from services.billing.domain import Action, Case, CaseState, PayLinks, Purpose, Step
 from services.billing.queries.cases import CaseRow
 from services.billing.queries.debtors import Debtor
+from services.billing.queries.situations import Addressee
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,11 @@ class Scene:
     causation_id: UUID
     traceparent: str | None
     deadline_days: int
+    pay_links: PayLinks | None = None
+
+    def link(self, purpose: Purpose, subject: object, now: datetime) -> str | None:
+        """Only where there are links to be made."""
+        return None if self.pay_links is None else self.pay_links.url_of(purpose, subject, now)
 
 
 async def carry_out(uow: Uow, scene: Scene, step: Step) -> None:
@@ -51,6 +64,7 @@ async def _save(uow: Uow, scene: Scene, case: Case) -> None:
         causation_id=scene.causation_id,
         traceparent=scene.traceparent,
     )
+    queries.lines.begin_episode(uow, scene.debtor.company_id)
 
 
 async def _act(uow: Uow, scene: Scene, action: Action, step: Step) -> None:
@@ -127,17 +141,24 @@ async def _tell_unpaid(uow: Uow, scene: Scene) -> None:
         attempt_count=attempt_count,
         billing_cycle=scene.invoice.billing_cycle,
         attempts=domain.tried(attempts),
-        open_invoices=tuple(c.invoice for c in open_cases),
+        open_invoices=tuple(_with_link(c.invoice, scene, uow.now) for c in open_cases),
         unpaid_count=len(open_cases),
         total_due_cents=sum(c.invoice.amount_remaining_cents for c in open_cases),
         currency=scene.invoice.currency,
         deadline_at=domain.deadline_of(earliest, scene.deadline_days),
+        invoice_deadline_at=domain.deadline_of(scene.row.opened_at, scene.deadline_days),
         stage=domain.stage_of(len(open_cases)),
         cases_being_tried=sum(c.state == CaseState.ATTEMPTING for c in others),
+        pay_url=scene.link(Purpose.PAY, scene.invoice.id, uow.now),
+        card_url=scene.link(Purpose.CARD, debtor.company_id, uow.now),
         customer_name=debtor.name(scene.invoice),
         customer_email=debtor.email(scene.invoice),
     )
     await uow.publish(unpaid, traceparent=scene.traceparent, causation_id=scene.causation_id)
+
+
+def _with_link(invoice: OpenInvoice, scene: Scene, now: datetime) -> OpenInvoice:
+    return invoice.model_copy(update={"pay_url": scene.link(Purpose.PAY, invoice.invoice_id, now)})
 
 
 async def _tell_action_required(uow: Uow, scene: Scene) -> None:
@@ -152,6 +173,7 @@ async def _tell_action_required(uow: Uow, scene: Scene) -> None:
         currency=invoice.currency,
         billing_cycle=invoice.billing_cycle,
         hosted_invoice_url=invoice.hosted_invoice_url,
+        pay_url=scene.link(Purpose.PAY, invoice.id, uow.now),
         customer_name=debtor.name(scene.invoice),
         customer_email=debtor.email(scene.invoice),
     )
@@ -169,4 +191,13 @@ async def _tell_closed(uow: Uow, scene: Scene, case: Case | None) -> None:
     await uow.publish(closed, traceparent=scene.traceparent, causation_id=scene.causation_id)
     await queries.cases.mark_cycle_finished(
         uow.session, scene.invoice.id, case.attempt_count, outcome=f"closed: {case.closed_why}"
+    )
+    debtor = scene.debtor
+    addressee = Addressee(debtor.name(scene.invoice), debtor.email(scene.invoice))
+    await lines.end_episode_if_settled(
+        uow,
+        debtor.company_id,
+        addressee,
+        traceparent=scene.traceparent,
+        causation_id=scene.causation_id,
     )

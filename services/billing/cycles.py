@@ -107,7 +107,7 @@ class Cycle:
                 just_failed_id=just_failed_id,
                 default_id=default_id,
                 past_declines=past,
-                skips_hopeless=self._settings.dunning_skips_hopeless,
+                policy=self._settings.policy,
                 now=held.uow.now,
             )
             await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
@@ -219,7 +219,7 @@ class Cycle:
         await self._write_flag("attemptFinished")
         invoice = await self._stripe.get_invoice(self._invoice_id)
         attempts = await self._list_attempts()
-        needs_customer = any(a.state is AttemptState.ACTION_REQUIRED for a in attempts)
+        needs_customer = domain.needs_customer(attempts, self._settings.policy)
         async with self._hold() as held:
             await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
             step = domain.advance(held.row.case, AllTried(invoice.status, needs_customer))
@@ -270,5 +270,6 @@ class Cycle:
             row=held.row,
             causation_id=held.row.causation_id,
             traceparent=held.row.traceparent,
-            deadline_days=self._settings.dunning_deadline_days,
+            deadline_days=self._settings.policy.deadline_days,
+            pay_links=self._settings.pay_links,
         )

@@ -9,16 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.database import Uow
 from libs.common.errors import PermanentFailure
+from libs.common.events.billing import LineCut, LineRestored, LineRestricted
 from libs.common.events.directory import (
     CompanyRegistered,
+    DunningExempted,
     LifetimeGranted,
+    NumberAssigned,
+    NumberReleased,
     StripeCustomerLinked,
     StripeEventReplayRequested,
 )
+from libs.common.events.notifications import DeliveryAccepted, DeliveryBounced
+from libs.common.events.scheduler import CutoffDue
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import StripeEvent, read_event
-from services.billing import domain, intake, links, queries, replay
+from services.billing import domain, intake, links, queries, replay, wishes
 from services.billing.domain import KNOWN_AND_IGNORED, Change
 from services.billing.queries.events import Arrived
 
@@ -86,7 +92,67 @@ async def keep_lifetime(granted: LifetimeGranted, uow: Uow) -> None:
     await links.grant_lifetime(granted, uow)
 
 
+@router.on(LineRestricted)
+async def wish_restriction(restricted: LineRestricted, uow: Uow) -> None:
+    await wishes.wish(restricted, uow)
+
+
+@router.on(LineCut)
+async def wish_cut(cut: LineCut, uow: Uow) -> None:
+    await wishes.wish(cut, uow)
+
+
+@router.on(LineRestored)
+async def wish_restoration(restored: LineRestored, uow: Uow) -> None:
+    await wishes.wish(restored, uow)
+
+
+@router.on(NumberReleased)
+async def wish_release(released: NumberReleased, uow: Uow) -> None:
+    await wishes.wish(released, uow)
+
+
 @router.fold(CompanyRegistered)
 async def copy_companies(heard: Sequence[Heard[CompanyRegistered]], session: AsyncSession) -> None:
     """Names and addresses to write to; a company is registered once, so the first telling stays."""
     await queries.stripe_copy.add_companies(session, [h.event for h in heard])
+    await queries.line_copies.keep_enterprise_ids(session, heard)
+
+
+@router.on_batch(CutoffDue)
+async def mark_lines_due(batch: Sequence[Taken[CutoffDue]]) -> None:
+    """The job decides: live invoices are looked at first, and no transaction waits for Stripe."""
+    causes = {taken.event.company_id: taken.uow.cause for taken in batch}
+    await queries.lines.mark_due(batch[0].uow.session, causes)
+
+
+@router.fold(DeliveryAccepted)
+async def keep_notices(heard: Sequence[Heard[DeliveryAccepted]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_accepted(session, heard)
+
+
+@router.fold(DeliveryBounced)
+async def keep_bounces(heard: Sequence[Heard[DeliveryBounced]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_bounced(session, heard)
+
+
+@router.fold(DunningExempted)
+async def keep_exemptions(heard: Sequence[Heard[DunningExempted]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_exempted(session, heard)
+
+
+@router.fold(LifetimeGranted)
+async def keep_lifetimes(heard: Sequence[Heard[LifetimeGranted]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_lifetimes(session, heard)
+
+
+@router.fold(NumberAssigned)
+async def keep_contracts(heard: Sequence[Heard[NumberAssigned]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_assigned(session, heard)
+    await queries.wishes.save_assigned(session, [h.event for h in heard])
+
+
+@router.fold(NumberReleased)
+async def keep_releases(heard: Sequence[Heard[NumberReleased]], session: AsyncSession) -> None:
+    await queries.line_copies.fold_released(session, heard)
+    await queries.wishes.save_released(session, [h.event for h in heard])

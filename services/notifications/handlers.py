@@ -12,14 +12,17 @@ from libs.common.events.billing import (
     InvoiceClosed,
     InvoicePaid,
     InvoiceUnpaid,
+    LineCut,
+    LineRestored,
+    LineRestricted,
     PaymentActionRequired,
     PaymentRecovered,
     SubscriptionStarted,
 )
-from libs.common.events.scheduler import SignupStepDue
+from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
 from libs.common.router import EventRouter
 from services.notifications import domain, ledger, queries
-from services.notifications.domain import Message, Status, Why
+from services.notifications.domain import STOPPED_BY_PAYMENT, Message, Status, Why
 
 router = EventRouter("notifications")
 
@@ -61,6 +64,30 @@ async def drop_unpaid_mails(event: InvoiceClosed, uow: Uow) -> None:
     await _close_invoice(event, event.invoice_id, event.closed_at, uow)
 
 
+@router.on(UnpaidReminderDue)
+async def queue_unpaid_reminder(event: UnpaidReminderDue, uow: Uow) -> None:
+    await _lock(event, uow)
+    await _queue(domain.unpaid_reminder(event), uow)
+
+
+@router.on(LineRestricted)
+async def queue_line_restricted_mail(event: LineRestricted, uow: Uow) -> None:
+    await _lock(event, uow)
+    await _queue(domain.line_changed(event), uow)
+
+
+@router.on(LineCut)
+async def queue_line_cut_mail(event: LineCut, uow: Uow) -> None:
+    await _lock(event, uow)
+    await _queue(domain.line_changed(event), uow)
+
+
+@router.on(LineRestored)
+async def queue_line_restored_mail(event: LineRestored, uow: Uow) -> None:
+    await _lock(event, uow)
+    await _queue(domain.line_changed(event), uow)
+
+
 @router.on(SignupStepDue)
 async def queue_signup_mail(event: SignupStepDue, uow: Uow) -> None:
     await _lock(event, uow)
@@ -93,7 +120,7 @@ async def _queue(message: Message, uow: Uow) -> None:
 
 async def _close_invoice(event: CompanyEvent, invoice_id: str, closed_at: datetime, uow: Uow) -> None:
     await queries.mark_invoice_closed(uow.session, event.company_id, invoice_id, closed_at=closed_at)
-    pending = await queries.list_pending(uow.session, event.company_id, "unpaid")
+    pending = await queries.list_pending(uow.session, event.company_id, STOPPED_BY_PAYMENT)
     if not pending:
         return
     known = await queries.get_knowledge(uow.session, pending)

@@ -130,6 +130,7 @@ class OpenInvoice(Model):
     billing_cycle: Mapped[str | None]
     issued_at: Mapped[datetime | None]
     hosted_invoice_url: Mapped[str | None]
+    pay_url: Mapped[str | None]
     revision: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     closed_at: Mapped[datetime | None]
 

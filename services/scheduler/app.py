@@ -20,8 +20,12 @@ def create_app(
     service = Service("scheduler", settings, clock=clock, doors=doors)
     step = settings.signup_first_step
     scan = partial(jobs.scan_signup, service.database, Reading(handlers.router, settings), step)
+    check = jobs.CheckUnpaid(service.database, Reading(handlers.router, settings), settings)
     return service.app(
         handlers=handlers.router,
-        jobs=[Job("signup_scan", scan, every_seconds=settings.signup_scan_seconds)],
+        jobs=[
+            Job("signup_scan", scan, every_seconds=settings.signup_scan_seconds),
+            Job("check_unpaid", check.run, every_seconds=settings.unpaid_check_seconds),
+        ],
         routes=[routes.create_router(service.database, step, settings.interne_apikey)],
     )

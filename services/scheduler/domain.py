@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from libs.common.events.scheduler import SignupStepDue
+from libs.common.events.scheduler import CutoffDue, SignupStepDue, UnpaidReminderDue
+from libs.common.french_days import is_working_day
 
 SIGNUP_ROUTINE = "signup_routine"
 SIGNUP_FIRST_STEP = "signup_first_step"
+CHECK_UNPAID = "check_unpaid"
+PARIS = ZoneInfo("Europe/Paris")
+
+# The last reminder has no next one that would take its place.
+LAST_REMINDER_TOO_LATE = timedelta(days=14)
 
 
 class Status(StrEnum):
@@ -79,4 +87,90 @@ def signup_step_due(step: Step, occurrence: Occurrence) -> SignupStepDue:
         expires_at=occurrence.expires_at,
         name=occurrence.name,
         email=occurrence.email,
+    )
+
+
+def working_morning(now: datetime, hour: int) -> datetime:
+    """The last moment at which a routine of working mornings was due, at this hour of Paris."""
+    day = now.astimezone(PARIS).date()
+    while True:
+        morning = datetime.combine(day, time(hour), PARIS)
+        if morning <= now and is_working_day(day):
+            return morning
+        day -= timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class ReminderStage:
+    """One notice after the first: due so long after the earliest unpaid invoice was told; skipped once the
+    next one is due."""
+
+    stage: int
+    offset: timedelta
+    too_late: timedelta
+
+    @property
+    def prefix(self) -> str:
+        """Of the occurrence's step; the anchor's invoice follows: another anchor is reminded of anew."""
+        return f"reminder_{self.stage}:"
+
+
+def reminder_stages(days: Sequence[int]) -> tuple[ReminderStage, ...]:
+    """The first notice is InvoiceUnpaid's own, so that the reminders begin with stage 2."""
+    offsets = [timedelta(days=each) for each in days]
+    ends = [*offsets[1:], offsets[-1] + LAST_REMINDER_TOO_LATE] if offsets else []
+    return tuple(
+        ReminderStage(number, offset, end - offset)
+        for number, (offset, end) in enumerate(zip(offsets, ends, strict=True), start=2)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """A notice whose moment has come, judged."""
+
+    company_id: UUID
+    anchor_invoice_id: str
+    due_at: datetime
+    deadline_at: datetime
+    currency: str
+    customer_name: str
+    customer_email: str | None
+    status: Status
+    event_id: UUID
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cutoff:
+    """A company whose deadline has passed."""
+
+    company_id: UUID
+    deadline_at: datetime
+    event_id: UUID
+    traceparent: str | None
+
+
+def cutoff_step(morning: datetime) -> str:
+    return f"cutoff:{morning.astimezone(PARIS).date().isoformat()}"
+
+
+def unpaid_reminder_due(stage: ReminderStage, reminder: Reminder) -> UnpaidReminderDue:
+    return UnpaidReminderDue(
+        company_id=reminder.company_id,
+        anchor_invoice_id=reminder.anchor_invoice_id,
+        stage=stage.stage,
+        due_at=reminder.due_at,
+        deadline_at=reminder.deadline_at,
+        currency=reminder.currency,
+        customer_name=reminder.customer_name,
+        customer_email=reminder.customer_email,
+    )
+
+
+def cutoff_due(cutoff: Cutoff, morning: datetime) -> CutoffDue:
+    return CutoffDue(
+        company_id=cutoff.company_id,
+        due_on=morning.astimezone(PARIS).date(),
+        deadline_at=cutoff.deadline_at,
     )

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from libs.common.events.billing import SubscriptionChanged, SubscriptionStarted
+from libs.common.events.billing import (
+    InvoiceClosed,
+    InvoiceUnpaid,
+    SubscriptionChanged,
+    SubscriptionStarted,
+)
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
 from libs.common.router import EventRouter, Heard
 from services.scheduler import queries
@@ -34,3 +39,13 @@ async def keep_lifetimes(heard: Sequence[Heard[SubscriptionChanged]], session: A
     """« Abonné à vie » is subscribed without a subscription that starts."""
     granted = [h.event for h in heard if h.event.status == "lifetime"]
     await queries.fold_subscribed(session, [(event.company_id, event.changed_at) for event in granted])
+
+
+@router.fold(InvoiceUnpaid)
+async def keep_unpaid(heard: Sequence[Heard[InvoiceUnpaid]], session: AsyncSession) -> None:
+    await queries.fold_unpaid(session, heard)
+
+
+@router.fold(InvoiceClosed)
+async def keep_closed(heard: Sequence[Heard[InvoiceClosed]], session: AsyncSession) -> None:
+    await queries.fold_closed(session, heard)

@@ -7,8 +7,9 @@ from datetime import datetime
 
 from libs.common.database import Database
 from services.scheduler import domain, queries
-from services.scheduler.domain import Status, Step
+from services.scheduler.domain import ReminderStage, Status, Step
 from services.scheduler.reading import Reading
+from services.scheduler.settings import SchedulerSettings
 
 log = logging.getLogger("relance.scheduler")
 
@@ -45,3 +46,69 @@ async def _tell_batch(database: Database, step: Step, due_until: datetime) -> in
     if occurrences:
         log.info("%s: %s told, %s skipped", step.name, len(told), len(occurrences) - len(told))
     return claimed
+
+
+class CheckUnpaid:
+    """Each working morning: reminders of who owes, and whose deadline has passed."""
+
+    def __init__(self, database: Database, reading: Reading, settings: SchedulerSettings) -> None:
+        self._database = database
+        self._reading = reading
+        self._hour = settings.unpaid_check_hour
+        self._stages = settings.reminder_stages
+        self._done: datetime | None = None
+
+    async def run(self) -> int:
+        """Answers how many companies were looked at; 0 when this morning is done. What a process that was off
+        missed is told by its first morning."""
+        morning = domain.working_morning(self._database.clock(), self._hour)
+        if morning == self._done:
+            return 0
+        # Never on old knowledge: whoever paid before now is not reminded, and not cut.
+        await self._reading.read_up_to(self._database.clock())
+        looked_at = 0
+        for _ in range(BATCHES_A_TURN):
+            in_batch = await self._tell_batch(morning)
+            looked_at += in_batch
+            if in_batch == 0:
+                self._done = morning
+                break
+        return looked_at
+
+    async def _tell_batch(self, morning: datetime) -> int:
+        claimed = [await self._remind(stage, morning) for stage in self._stages]
+        return sum(claimed) + await self._tell_cutoffs(morning)
+
+    async def _remind(self, stage: ReminderStage, morning: datetime) -> int:
+        """Occurrences and facts in one transaction."""
+        async with self._database.begin() as uow:
+            claimed, reminders = await queries.add_due_reminders(
+                uow.session, stage, morning=morning, now=uow.now, limit=BATCH
+            )
+            told = [each for each in reminders if each.status is Status.TOLD]
+            for reminder in told:
+                await uow.publish(
+                    domain.unpaid_reminder_due(stage, reminder),
+                    traceparent=reminder.traceparent,
+                    causation_id=reminder.event_id,
+                )
+        if reminders:
+            log.info(
+                "unpaid notice %s: %s told, %s skipped", stage.stage, len(told), len(reminders) - len(told)
+            )
+        return claimed
+
+    async def _tell_cutoffs(self, morning: datetime) -> int:
+        async with self._database.begin() as uow:
+            claimed, cutoffs = await queries.add_due_cutoffs(
+                uow.session, morning=morning, now=uow.now, limit=BATCH
+            )
+            for cutoff in cutoffs:
+                await uow.publish(
+                    domain.cutoff_due(cutoff, morning),
+                    traceparent=cutoff.traceparent,
+                    causation_id=cutoff.event_id,
+                )
+        if cutoffs:
+            log.info("%s deadlines have passed, told for %s", len(cutoffs), morning.date())
+        return claimed

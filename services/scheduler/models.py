@@ -60,6 +60,35 @@ class CustomerLink(Model):
     provisional_company_id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
+class UnpaidInvoice(Model):
+    """An invoice that billing told as unpaid. A closed one stays, so that late news does not reopen it."""
+
+    __tablename__ = "unpaid_invoices"
+
+    invoice_id: Mapped[str] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID | None]
+    # The first telling; whatever follows is as the last one said.
+    unpaid_at: Mapped[datetime | None]
+    deadline_at: Mapped[datetime | None]
+    currency: Mapped[str | None]
+    customer_name: Mapped[str | None]
+    customer_email: Mapped[str | None]
+    told_at: Mapped[datetime | None]
+    event_id: Mapped[UUID | None]
+    traceparent: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        Index(
+            "unpaid_invoices_open",
+            "company_id",
+            "unpaid_at",
+            "invoice_id",
+            postgresql_where=text("closed_at is null"),
+        ),
+    )
+
+
 class Occurrence(Model):
     """One moment of one step for one company: told, or skipped with why. Its key makes it happen once."""
 

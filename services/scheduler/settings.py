@@ -7,7 +7,13 @@ from datetime import timedelta
 from pydantic import Field, SecretStr, field_validator
 
 from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
-from services.scheduler.domain import SIGNUP_FIRST_STEP, SIGNUP_ROUTINE, Step
+from services.scheduler.domain import (
+    SIGNUP_FIRST_STEP,
+    SIGNUP_ROUTINE,
+    ReminderStage,
+    Step,
+    reminder_stages,
+)
 
 
 class SchedulerSettings(CommonSettings):
@@ -35,6 +41,31 @@ class SchedulerSettings(CommonSettings):
         default=300.0, description="how often the scheduler looks for sign-up steps that are due"
     )
 
+    unpaid_check_hour: int = Field(
+        default=9,
+        ge=0,
+        le=23,
+        description="hour of Paris, on working days, to look at unpaid invoices",
+    )
+    unpaid_check_seconds: Seconds = Field(
+        default=60.0, description="how often the scheduler looks whether that hour has come"
+    )
+    unpaid_reminder_days: str = Field(
+        default="3,7",
+        description="days after the first unpaid notice at which the next ones are due, comma-separated",
+    )
+
+    @field_validator("unpaid_reminder_days")
+    @classmethod
+    def _refuse_days_that_do_not_rise(cls, value: str) -> str:
+        try:
+            days = _days(value)
+        except ValueError as error:
+            raise ValueError("UNPAID_REMINDER_DAYS must be whole numbers, such as 3,7") from error
+        if any(day < 1 for day in days) or sorted(set(days)) != days:
+            raise ValueError("UNPAID_REMINDER_DAYS must be at least 1 and rise, such as 3,7")
+        return value
+
     @field_validator("interne_apikey")
     @classmethod
     def _refuse_a_weak_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -49,3 +80,11 @@ class SchedulerSettings(CommonSettings):
             offset=timedelta(hours=self.signup_first_step_hours),
             too_late=timedelta(hours=self.signup_first_step_too_late_hours),
         )
+
+    @property
+    def reminder_stages(self) -> tuple[ReminderStage, ...]:
+        return reminder_stages(_days(self.unpaid_reminder_days))
+
+
+def _days(text: str) -> list[int]:
+    return [int(word) for word in text.split(",") if word.strip()]

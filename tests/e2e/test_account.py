@@ -106,6 +106,7 @@ async def test_every_printed_address_answers(home: Home) -> None:
         assert get(addresses.pop(label)).status_code == 200, label
     assert "Boulangerie Martin" in get(addresses.pop("Simulateur Stripe")).text
     assert "Votre facture" in get(addresses.pop("Boîte aux lettres")).text
+    assert "Aucune entreprise" in get(addresses.pop("Plateforme tél.")).text
     for label in ("Kafka", "SMTP", "PostgreSQL"):
         place = urlsplit(addresses[label] if "://" in addresses[label] else f"//{addresses.pop(label)}")
         assert place.hostname is not None
@@ -119,10 +120,18 @@ async def test_progress_is_told_while_one_waits_and_the_last_line_is_for_machine
     printed = home.lives[0].printed()
     assert printed.startswith(f"Relance démarre ; ses données sont dans {home.data}.\n")
     before, _, after = printed.partition("RELANCE READY ")
-    for part in ("Kafka", "PostgreSQL", "Boîte aux lettres", "Simulateur Stripe", "Migrations", *SERVICES):
+    for part in (
+        "Kafka",
+        "PostgreSQL",
+        "Boîte aux lettres",
+        "Simulateur Stripe",
+        "Plateforme tél.",
+        "Migrations",
+        *SERVICES,
+    ):
         assert f"✓ {part}" in before, part
     words = dict(word.split("=", 1) for word in after.splitlines()[0].split())
-    assert {*SERVICES, "webhooks", "kafka", "stripe", "mails", "data"} == words.keys()
+    assert {*SERVICES, "webhooks", "kafka", "stripe", "mails", "platform", "data"} == words.keys()
 
 
 @pytest.mark.parametrize("page", ["/", "/?text=nobody", "/style.css"])

@@ -13,6 +13,7 @@ import psutil
 
 from libs.devstack.mail_catcher.control import MailCatcherControl
 from libs.devstack.mail_catcher.process import RunningCatcher, running_catcher
+from libs.devstack.phone_platform.process import running_platform
 from libs.devstack.ports import free_port
 from libs.devstack.stack.environment import SERVICES
 from libs.devstack.stripe_simulator.control import SimulatorControl
@@ -24,6 +25,7 @@ from tests.servers.shared import APP_SECRET
 from tests.world import World, until
 
 STRIPE_SK = "sk_test_of_the_environment"
+PLATFORM_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 WEBHOOK_SECRET = "whsec_of_the_environment"
 MAIL_SECONDS = 30
 
@@ -83,22 +85,34 @@ def named(servers: Servers, world: World, stripe: str, catcher: RunningCatcher) 
     }
 
 
-async def test_all_four_named_none_is_started_and_a_signed_webhook_becomes_a_mail_there(
+async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_there(
     servers: Servers, world: World, folder: Path
 ) -> None:
     home = Home(folder)
     webhook_url = f"http://127.0.0.1:{home.base + 1}/webhooks/stripe"
-    async with running_catcher(folder / "mails") as catcher:
+    async with (
+        running_catcher(folder / "mails") as catcher,
+        running_platform(folder / "platform", PLATFORM_SECRET) as platform,
+    ):
         with simulator(folder, webhook_url) as stripe:
-            home.environment = named(servers, world, stripe, catcher)
+            home.environment = named(servers, world, stripe, catcher) | {
+                "PLATFORM_WEBHOOK_URL": platform.control.webhook_url,
+                "PLATFORM_WEBHOOK_SECRET": PLATFORM_SECRET,
+            }
             life = await home.start()
             last_line = life.printed().splitlines()[-1]
             assert last_line.startswith("RELANCE READY ")
             assert life.addresses["webhooks"] == webhook_url
-            assert not {"stripe", "mails"} & life.addresses.keys()
+            assert not {"stripe", "mails", "platform"} & life.addresses.keys()
             assert parts_of(life) == sorted(SERVICES)
             assert sorted(it.name for it in home.data.iterdir() if it.is_dir()) == ["logs"]
-            for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "STRIPE_API_BASE", "MAILER_DSN"):
+            for name in (
+                "KAFKA_BOOTSTRAP_SERVERS",
+                "DATABASE_URL",
+                "STRIPE_API_BASE",
+                "MAILER_DSN",
+                "PLATFORM_WEBHOOK_URL",
+            ):
                 assert f": celui de {name}, rien n'est démarré." in life.printed()
             assert "Pas de démonstration" in life.printed()
 
@@ -119,7 +133,7 @@ async def test_only_the_mail_server_named_the_other_three_are_started(folder: Pa
             life = await home.start()
             assert "mails" not in life.addresses
             parts = {part for part in parts_of(life) if not part.startswith("postgres")}
-            assert parts == {*SERVICES, "stripe_simulator", "java"}
+            assert parts == {*SERVICES, "stripe_simulator", "phone_platform", "java"}
             assert (home.data / "postgres" / "cluster").is_dir()
             assert "Boîte aux lettres : celui de MAILER_DSN, rien n'est démarré." in life.printed()
             async with SimulatorControl(life.addresses["stripe"]) as control:

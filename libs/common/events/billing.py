@@ -25,6 +25,8 @@ class OpenInvoice(_Value):
     billing_cycle: str
     issued_at: datetime
     hosted_invoice_url: str | None = None
+    # Our own link to it, signed and good for a while; it leads to the address above.
+    pay_url: str | None = None
 
 
 class MethodTried(_Value):
@@ -145,6 +147,7 @@ class PaymentActionRequired(CompanyEvent):
     currency: str
     billing_cycle: str
     hosted_invoice_url: str | None = None
+    pay_url: str | None = None
     customer_name: str
     customer_email: str | None = None
 
@@ -165,8 +168,13 @@ class InvoiceUnpaid(CompanyEvent):
     currency: str
     deadline_at: datetime
     stage: int
+    # The deadline that this invoice alone would have: it counts once the earlier ones are paid.
+    invoice_deadline_at: datetime | None = None
     # Other unpaid invoices of the company whose methods are still being tried: the mail may wait for them.
     cases_being_tried: int = 0
+    # Our own links, signed and good for a while: to this invoice, and to change the card.
+    pay_url: str | None = None
+    card_url: str | None = None
     customer_name: str
     customer_email: str | None = None
 
@@ -227,6 +235,8 @@ class _LineEvent(CompanyEvent):
     at: datetime
     policy_version: str
     why: str
+    customer_name: str = ""
+    customer_email: str | None = None
 
 
 class LineRestricted(_LineEvent):

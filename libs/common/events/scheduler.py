@@ -30,6 +30,11 @@ class UnpaidReminderDue(CompanyEvent):
     anchor_invoice_id: str
     stage: int
     due_at: datetime
+    # As the anchor's InvoiceUnpaid said them.
+    deadline_at: datetime | None = None
+    currency: str = "eur"
+    customer_name: str = ""
+    customer_email: str | None = None
 
 
 class CutoffDue(CompanyEvent):

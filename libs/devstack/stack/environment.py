@@ -28,6 +28,7 @@ DEVELOPMENT: Mapping[str, str] = {
     "SMTP_TIMEOUT_SECONDS": "1.5",
     "STRIPE_TIMEOUT_SECONDS": "3",
     "STRIPE_REQUESTS_PER_SECOND": "200",
+    "PLATFORM_TIMEOUT_SECONDS": "2",
     "UNPAID_DIGEST_SECONDS": "1",
     "SIGNUP_SCAN_SECONDS": "5",
 }
@@ -37,6 +38,8 @@ MADE_ONCE: Mapping[str, str] = {
     "INTERNE_APIKEY": "",
     "STRIPE_SK": "sk_test_",
     "STRIPE_WEBHOOK_SECRETS": "whsec_",
+    "PLATFORM_WEBHOOK_SECRET": "whsec_",
+    "PLATFORM_API_KEY": "",
 }
 """Secrets that a stack makes for itself, with what each begins with."""
 
@@ -45,6 +48,9 @@ ONLY_FOR: Mapping[str, str] = {
     "STRIPE_PK": "billing",
     "STRIPE_API_BASE": "billing",
     "STRIPE_WEBHOOK_SECRETS": "billing",
+    "PLATFORM_WEBHOOK_URL": "billing",
+    "PLATFORM_WEBHOOK_SECRET": "billing",
+    "PLATFORM_API_KEY": "billing",
     "MAILER_DSN": "notifications",
     "SMS_MODE_KEY": "notifications",
     "JWT_SECRET_KEY": "admin_api",
@@ -111,6 +117,6 @@ def service_environment(service: str, environment: Mapping[str, str]) -> dict[st
 
 
 def stand_in_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """What the mail catcher and the Stripe simulator are given: nobody's secrets."""
+    """What the stand-ins are given: nobody's secrets."""
     hidden = {*ONLY_FOR, *MADE_ONCE, *_OWNERS}
     return {name: value for name, value in environment.items() if name not in hidden}

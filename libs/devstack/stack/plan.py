@@ -13,6 +13,7 @@ from libs.devstack.stack.environment import SERVICES, stack_environment
 from libs.devstack.stack.folder import DataFolder, State
 from libs.devstack.stack.leftovers import STACK_VARIABLE
 
+PLATFORM_PATH = "/webhooks/relance"
 HOST = "127.0.0.1"
 PORT_BASE = 8000
 OFFSETS: Mapping[str, int] = {
@@ -21,6 +22,7 @@ OFFSETS: Mapping[str, int] = {
     "notifications": 2,
     "scheduler": 3,
     "stripe": 10,
+    "platform": 20,
     "mails": 25,
     "smtp": 26,
     "postgres": 54,
@@ -34,6 +36,7 @@ NAMED_BY: Mapping[str, str] = {
     "kafka_controller": "KAFKA_BOOTSTRAP_SERVERS",
     "postgres": "DATABASE_URL",
     "stripe": "STRIPE_API_BASE",
+    "platform": "PLATFORM_WEBHOOK_URL",
     "mails": "MAILER_DSN",
     "smtp": "MAILER_DSN",
 }
@@ -47,6 +50,7 @@ LABELS: Mapping[str, str] = {
     "mails": "Boîte aux lettres",
     "smtp": "SMTP",
     "stripe": "Simulateur Stripe",
+    "platform": "Plateforme tél.",
     "kafka": "Kafka",
     "kafka_controller": "Kafka (contrôleur)",
     "postgres": "PostgreSQL",
@@ -107,6 +111,7 @@ def make_plan(wishes: Wishes, folder: DataFolder) -> Plan:
 
     folder.update(note)
     environment.update(_addresses(ports, folder))
+    environment.setdefault("BILLING_PUBLIC_URL", f"http://{HOST}:{ports['billing']}")
     return Plan(folder, wishes.demo, base, ports, moved, environment)
 
 
@@ -134,6 +139,8 @@ def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
         addresses["KAFKA_BOOTSTRAP_SERVERS"] = f"{HOST}:{ports['kafka']}"
     if "stripe" in ports:
         addresses["STRIPE_API_BASE"] = f"http://{HOST}:{ports['stripe']}"
+    if "platform" in ports:
+        addresses["PLATFORM_WEBHOOK_URL"] = f"http://{HOST}:{ports['platform']}{PLATFORM_PATH}"
     if "smtp" in ports:
         addresses["MAILER_DSN"] = f"smtp://{HOST}:{ports['smtp']}"
     # HOST is a shell's own variable on some machines: there it names the machine, not where to listen.

@@ -65,6 +65,12 @@ def stripe_simulator(plan: Plan) -> Command:
     return _stand_in(plan, "stripe", "libs.devstack.stripe_simulator", options, secrets)
 
 
+def phone_platform(plan: Plan) -> Command:
+    secrets = {"PLATFORM_WEBHOOK_SECRET": plan.environment["PLATFORM_WEBHOOK_SECRET"]}
+    options = ["--port", plan.ports["platform"]]
+    return _stand_in(plan, "platform", "libs.devstack.phone_platform", options, secrets)
+
+
 def _stand_in(
     plan: Plan,
     name: str,

@@ -41,6 +41,7 @@ class Rising:
             "postgres": self._start_postgres,
             "mails": self._start_mail_catcher,
             "stripe": self._start_stripe,
+            "platform": self._start_platform,
         }
         self._at_once([start for name, start in grounds.items() if self._plan.starts(name)])
         self._at_once([self._create_topics, self._migrate])
@@ -82,6 +83,9 @@ class Rising:
 
     def _start_stripe(self) -> None:
         self._start_command(recipes.stripe_simulator(self._plan), self._plan.url_of("stripe"))
+
+    def _start_platform(self) -> None:
+        self._start_command(recipes.phone_platform(self._plan), self._plan.url_of("platform"))
 
     def _create_topics(self) -> None:
         # Imported here, while nothing waits: it takes a second, and the first line must come at once.

@@ -24,6 +24,7 @@ from libs.devstack.stripe_simulator.resources import (
     invoices,
     payment_methods,
     payment_records,
+    portal,
     subscriptions,
 )
 from libs.devstack.stripe_simulator.settings import SimulatorSettings
@@ -42,6 +43,7 @@ _RESOURCES = (
     invoices,
     payment_methods,
     payment_records,
+    portal,
     subscriptions,
 )
 

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from libs.devstack.stripe_simulator import cards, payments, schedule
 from libs.devstack.stripe_simulator.forms import Params
-from libs.devstack.stripe_simulator.resources import payment_methods
+from libs.devstack.stripe_simulator.resources import payment_methods, portal
 from libs.devstack.stripe_simulator.store import Record
 from libs.devstack.stripe_simulator.world import Act, Cause, World, new_id
 
@@ -32,6 +32,7 @@ def router(world: World) -> APIRouter:
     pages = APIRouter(default_response_class=HTMLResponse, include_in_schema=False)
     _add_overview(pages, world)
     _add_invoice_page(pages, world)
+    _add_portal(pages, world)
     _add_buttons(pages, world)
     return pages
 
@@ -81,6 +82,22 @@ def _add_invoice_page(pages: APIRouter, world: World) -> None:
             payments.attempt(act, invoice, method, is_automatic=False)
         world.commit()
         return _back_to(f"/facture/{invoice_id}")
+
+
+def _add_portal(pages: APIRouter, world: World) -> None:
+    @pages.get("/portail/{session_id}")
+    async def show_portal(session_id: str) -> str:
+        session = Act(world).get(portal.SESSION, session_id)
+        customer = Act(world).get("customer", session["customer"])
+        methods = _methods(world, customer["id"])
+        return _render("portal.html", session=session, customer=customer, methods=methods)
+
+    @pages.post("/portail/{session_id}/carte")
+    async def add_card(session_id: str) -> RedirectResponse:
+        act = Act(world, Cause(new_id("req"), None))
+        portal.add_card(act, act.get(portal.SESSION, session_id))
+        world.commit()
+        return _back_to(f"/portail/{session_id}")
 
 
 def _add_buttons(pages: APIRouter, world: World) -> None:

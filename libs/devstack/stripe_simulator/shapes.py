@@ -27,6 +27,7 @@ KIND_BY_PREFIX = {
     "seti": "setup_intent",
     "evt": "event",
     "we": "webhook_endpoint",
+    "bps": "billing_portal.session",
 }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import stripe
 from aiolimiter import AsyncLimiter
 from stripe.params import CustomerPaymentMethodListParams
+from stripe.params.billing_portal import SessionCreateParams
 
 from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
 from libs.integrations.stripe.fields import JsonObject, id_of
@@ -158,6 +159,14 @@ class Stripe:
                 invoice_id, {"metadata": dict(metadata)}, {"idempotency_key": idempotency_key}
             )
         )
+
+    async def open_portal(self, customer_id: str, *, return_url: str | None) -> str:
+        """The address of a session in which the customer changes cards; it is good for minutes."""
+        params: SessionCreateParams = {"customer": customer_id}
+        if return_url:
+            params["return_url"] = return_url
+        session = await self._call(self._client.v1.billing_portal.sessions.create_async(params))
+        return str(session["url"])
 
     async def _call(self, call: Awaitable[Any]) -> JsonObject:
         async with self._limiter:

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from libs.integrations.stripe import PaymentMethod
+from services.billing.domain.policy import Policy, Reaction
 
 OWN_KEY_PREFIX = "relance:"
-
-# Stripe never tries again after these without a new method (docs.stripe.com, Smart Retries, "hard declines").
-FINAL_DECLINES = frozenset(
-    {
-        "incorrect_number",
-        "lost_card",
-        "pickup_card",
-        "stolen_card",
-        "revocation_of_authorization",
-        "revocation_of_all_authorizations",
-        "highest_risk_level",
-        "transaction_not_allowed",
-    }
-)
-# Stripe's answer to our own velocity; it decays in about three days.
-COOLING_DECLINE = "previously_declined_do_not_retry"
-COOLING = timedelta(days=3)
 
 
 class AttemptState(StrEnum):
@@ -71,7 +55,7 @@ def plan_attempts(
     just_failed_id: str | None,
     default_id: str | None,
     past_declines: Mapping[str, PastDecline],
-    skips_hopeless: bool,
+    policy: Policy,
     now: datetime,
 ) -> list[Attempt]:
     """Every saved method once: default first, then newest; those left out are kept with why.
@@ -89,8 +73,8 @@ def plan_attempts(
             why = "just_failed"
         elif method.fingerprint in seen:
             why = "same_card"
-        elif skips_hopeless:
-            why = _hopeless(past_declines.get(method.fingerprint or ""), now)
+        elif policy.tries.skip_hopeless:
+            why = _hopeless(past_declines.get(method.fingerprint or ""), policy, now)
         if why is None and method.fingerprint:
             seen.add(method.fingerprint)
         attempts.append(_attempt(position, method, why))
@@ -108,14 +92,23 @@ def _attempt(position: int, method: PaymentMethod, why: str | None) -> Attempt:
     )
 
 
-def _hopeless(past: PastDecline | None, now: datetime) -> str | None:
+def _hopeless(past: PastDecline | None, policy: Policy, now: datetime) -> str | None:
     if past is None:
         return None
-    if past.decline_code in FINAL_DECLINES:
+    if policy.declines.reaction(past.decline_code) is Reaction.STOP:
         return "last_decline_is_final"
-    if past.decline_code == COOLING_DECLINE and now - past.at < COOLING:
+    if policy.tries.is_cooling(past.decline_code, now - past.at):
         return "cooling_down"
     return None
+
+
+def needs_customer(attempts: Sequence[Attempt], policy: Policy) -> bool:
+    """Whether a method would pay if the customer did something for it: he is asked, not warned."""
+    return any(
+        attempt.state is AttemptState.ACTION_REQUIRED
+        or policy.declines.reaction(attempt.decline_code) is Reaction.ASK_THE_CUSTOMER
+        for attempt in attempts
+    )
 
 
 def attempt_key(invoice_id: str, attempt_count: int, payment_method_id: str, key_version: int) -> str:

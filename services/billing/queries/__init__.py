@@ -1,6 +1,34 @@
 """Billing's SQL: `events`, `stripe_copy` and `subscriptions` for what Stripe and the directory told,
-`debtors` for whose it is, `cases` and `attempts` for dunning."""
+`debtors` for whose it is, `cases` and `attempts` for dunning, `lines`, `situations` and `line_copies` for
+what becomes of a company's phone lines, `history` for looking back,
+`ways_to_pay` for the links in mails, `wishes` for what is wanted of lines."""
 
-from services.billing.queries import attempts, cases, debtors, events, stripe_copy, subscriptions
+from services.billing.queries import (
+    attempts,
+    cases,
+    debtors,
+    events,
+    history,
+    line_copies,
+    lines,
+    situations,
+    stripe_copy,
+    subscriptions,
+    ways_to_pay,
+    wishes,
+)
 
-__all__ = ["attempts", "cases", "debtors", "events", "stripe_copy", "subscriptions"]
+__all__ = [
+    "attempts",
+    "cases",
+    "debtors",
+    "events",
+    "history",
+    "line_copies",
+    "lines",
+    "situations",
+    "stripe_copy",
+    "subscriptions",
+    "ways_to_pay",
+    "wishes",
+]

@@ -22,18 +22,22 @@ from services.notifications.domain.deliveries import (
     Status,
     Why,
 )
-from services.notifications.domain.kinds import KINDS, Kind
+from services.notifications.domain.kinds import KINDS, NOTICES, STOPPED_BY_PAYMENT, Kind
 from services.notifications.domain.messages import (
     context_to_send,
+    line_changed,
     payment_action_required,
     payment_receipt,
     payment_recovered,
     signup,
     unpaid,
+    unpaid_reminder,
 )
 
 __all__ = [
     "KINDS",
+    "NOTICES",
+    "STOPPED_BY_PAYMENT",
     "AllowList",
     "Category",
     "Channel",
@@ -52,6 +56,7 @@ __all__ = [
     "context_to_send",
     "decide",
     "fact_of",
+    "line_changed",
     "payment_action_required",
     "payment_receipt",
     "payment_recovered",
@@ -59,4 +64,5 @@ __all__ = [
     "stop_of",
     "suppressed",
     "unpaid",
+    "unpaid_reminder",
 ]

@@ -34,7 +34,7 @@ class AllowList:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send it; an unpaid mail lists these invoices."""
+    """Send it; a mail that lists invoices lists these."""
 
     open_invoices: tuple[OpenInvoice, ...] = ()
 
@@ -81,7 +81,7 @@ def decide(
     waits_until = delivery.created_at + digest_wait
     if delivery.context.get("cases_being_tried") and now < waits_until:
         return Outcome(Status.PENDING, "waits for invoices still being tried", due_at=waits_until)
-    return Send(tuple(known.open_invoices) if delivery.kind == "unpaid" else ())
+    return Send(tuple(known.open_invoices) if KINDS[delivery.kind].lists_invoices else ())
 
 
 def after_temporary_failure(

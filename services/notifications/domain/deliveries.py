@@ -30,6 +30,7 @@ class Why(StrEnum):
     NO_ADDRESS = "no_address"
     PAID = "paid"
     ALREADY_LISTED = "already_listed"
+    RECENT_NOTICE = "recent_notice"
     SUBSCRIBED = "subscribed"
     NOT_ALLOWED_OUTSIDE_PROD = "not_allowed_outside_prod"
     EXPIRED = "expired"
@@ -123,3 +124,5 @@ class Knowledge:
     closed_invoice_ids: Collection[str] = ()
     listed: Sequence[Listed] = ()
     is_subscribed: bool = False
+    # When the company was last sent an unpaid notice.
+    noticed_at: datetime | None = None

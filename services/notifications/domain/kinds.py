@@ -8,9 +8,19 @@ from datetime import timedelta
 from typing import TypeAlias
 
 from libs.common.events import CompanyEvent
-from libs.common.events.billing import InvoicePaid, InvoiceUnpaid, PaymentActionRequired, PaymentRecovered
-from libs.common.events.scheduler import SignupStepDue
+from libs.common.events.billing import (
+    InvoicePaid,
+    InvoiceUnpaid,
+    LineCut,
+    LineRestored,
+    LineRestricted,
+    PaymentActionRequired,
+    PaymentRecovered,
+)
+from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
 from services.notifications.domain.deliveries import Category, Channel, Delivery, Knowledge, Why
+
+RECENT_NOTICE = timedelta(hours=72)
 
 Stop: TypeAlias = Callable[[Delivery, Knowledge], bool]
 
@@ -36,6 +46,15 @@ def is_listed_elsewhere(delivery: Delivery, known: Knowledge) -> bool:
     )
 
 
+def owes_nothing(delivery: Delivery, known: Knowledge) -> bool:
+    return not known.open_invoices
+
+
+def is_noticed_recently(delivery: Delivery, known: Knowledge) -> bool:
+    """Counted from when the reminder was due to be written, so that waiting to be sent changes nothing."""
+    return known.noticed_at is not None and known.noticed_at > delivery.created_at - RECENT_NOTICE
+
+
 def is_subscribed(delivery: Delivery, known: Knowledge) -> bool:
     return known.is_subscribed
 
@@ -50,6 +69,8 @@ class Kind:
     expires_after: timedelta
     channels: tuple[Channel, ...] = (Channel.MAIL,)
     stops: tuple[tuple[Stop, Why], ...] = ()
+    # Whether it lists every invoice that is open when it is sent.
+    lists_invoices: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -59,6 +80,37 @@ KINDS: Mapping[str, Kind] = {
         template="unpaid",
         expires_after=timedelta(days=7),
         stops=((has_no_open_invoice, Why.PAID), (is_listed_elsewhere, Why.ALREADY_LISTED)),
+        lists_invoices=True,
+    ),
+    "unpaid_reminder": Kind(
+        fact=UnpaidReminderDue,
+        category=Category.LEGAL,
+        template="unpaid_reminder",
+        expires_after=timedelta(days=3),
+        stops=((has_no_open_invoice, Why.PAID), (is_noticed_recently, Why.RECENT_NOTICE)),
+        lists_invoices=True,
+    ),
+    "line_restricted": Kind(
+        fact=LineRestricted,
+        category=Category.LEGAL,
+        template="line_restricted",
+        expires_after=timedelta(days=3),
+        stops=((owes_nothing, Why.PAID),),
+        lists_invoices=True,
+    ),
+    "line_cut": Kind(
+        fact=LineCut,
+        category=Category.LEGAL,
+        template="line_cut",
+        expires_after=timedelta(days=3),
+        stops=((owes_nothing, Why.PAID),),
+        lists_invoices=True,
+    ),
+    "line_restored": Kind(
+        fact=LineRestored,
+        category=Category.LEGAL,
+        template="line_restored",
+        expires_after=timedelta(days=3),
     ),
     "payment_action_required": Kind(
         fact=PaymentActionRequired,
@@ -88,3 +140,9 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 """Every kind of message: the fact that makes it, its category, its channels, when it stops being wanted."""
+
+NOTICES = ("unpaid", "unpaid_reminder")
+"""The kinds that ask for money, and by that warn of a cut."""
+
+STOPPED_BY_PAYMENT = tuple(kind for kind, row in KINDS.items() if row.lists_invoices)
+"""The kinds that nobody wants any more once everything is paid."""

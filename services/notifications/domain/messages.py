@@ -9,11 +9,14 @@ from libs.common.errors import PermanentFailure
 from libs.common.events.billing import (
     InvoicePaid,
     InvoiceUnpaid,
+    LineCut,
+    LineRestored,
+    LineRestricted,
     OpenInvoice,
     PaymentActionRequired,
     PaymentRecovered,
 )
-from libs.common.events.scheduler import SignupStepDue
+from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
 from services.notifications.domain.deliveries import Delivery, Message
 from services.notifications.domain.kinds import KINDS
 
@@ -21,6 +24,7 @@ from services.notifications.domain.kinds import KINDS
 def unpaid(event: InvoiceUnpaid) -> Message:
     wanted = {
         "customer_name", "invoice_id", "attempts", "deadline_at", "stage", "currency", "cases_being_tried",
+        "card_url",
     }  # fmt: skip
     return Message(
         kind="unpaid",
@@ -33,6 +37,42 @@ def unpaid(event: InvoiceUnpaid) -> Message:
         stage=event.stage,
         context=event.model_dump(mode="json", include=wanted),
     )
+
+
+def unpaid_reminder(event: UnpaidReminderDue) -> Message:
+    wanted = {"customer_name", "deadline_at", "stage", "currency"}
+    return Message(
+        kind="unpaid_reminder",
+        dedup_key=f"unpaid_reminder:{event.company_id}:{event.anchor_invoice_id}:{event.stage}",
+        company_id=event.company_id,
+        recipient=event.customer_email,
+        recipient_name=event.customer_name,
+        invoice_id=event.anchor_invoice_id,
+        stage=event.stage,
+        context=event.model_dump(mode="json", include=wanted),
+    )
+
+
+def line_changed(event: LineRestricted | LineCut | LineRestored) -> Message:
+    """Each of the three is a kind of its own, at most once an episode."""
+    kind = _KIND_OF_LINES[type(event)]
+    invoice_ids = () if isinstance(event, LineRestored) else event.invoice_ids
+    return Message(
+        kind=kind,
+        dedup_key=f"{kind}:{event.company_id}:{event.episode}",
+        company_id=event.company_id,
+        recipient=event.customer_email,
+        recipient_name=event.customer_name,
+        invoice_id=next(iter(invoice_ids), None),
+        context={"customer_name": event.customer_name},
+    )
+
+
+_KIND_OF_LINES: Mapping[type, str] = {
+    LineRestricted: "line_restricted",
+    LineCut: "line_cut",
+    LineRestored: "line_restored",
+}
 
 
 def payment_receipt(event: InvoicePaid) -> Message | None:
@@ -85,9 +125,10 @@ def context_to_send(
     delivery: Delivery, open_invoices: Sequence[OpenInvoice], house: Mapping[str, str]
 ) -> dict[str, Any]:
     """What the template gets: the house's own values (`login_url`, `brand_name`…), what the fact said, and
-    for an unpaid mail every invoice open by now."""
+    where it lists invoices every one that is open by now."""
     context: dict[str, Any] = {**house, **delivery.context}
-    if delivery.kind == "unpaid":
+    if KINDS[delivery.kind].lists_invoices:
+        context.setdefault("currency", next((invoice.currency for invoice in open_invoices), "eur"))
         context["open_invoices"] = [invoice.model_dump(mode="json") for invoice in open_invoices]
         context["unpaid_count"] = len(open_invoices)
         context["total_due_cents"] = sum(invoice.amount_remaining_cents for invoice in open_invoices)

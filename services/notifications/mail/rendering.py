@@ -97,6 +97,11 @@ def _of_told_values(written: Callable[..., str | None]) -> Callable[..., str | N
     return named
 
 
+def _pay_link(invoice: Mapping[str, str | None]) -> str | None:
+    """Our own link, which knows what became of the invoice meanwhile; else Stripe's."""
+    return invoice.get("pay_url") or invoice.get("hosted_invoice_url")
+
+
 def _environment(*, autoescape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -107,6 +112,7 @@ def _environment(*, autoescape: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals["pay_link"] = _pay_link
     for name, written in (("money", french.money), ("date", french.long_date), ("web_link", french.web_link)):
         environment.filters[name] = _of_told_values(written)
     return environment

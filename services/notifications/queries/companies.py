@@ -12,19 +12,19 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.events.billing import OpenInvoice
-from services.notifications.domain import Delivery, Knowledge, Letter, Listed
+from services.notifications.domain import NOTICES, Delivery, Knowledge, Letter, Listed
 
 # News older than what is known changes nothing, and nothing reopens what was closed.
 _ADD_OPEN_INVOICE = text("""
     insert into open_invoices as o (company_id, invoice_id, number, amount_remaining_cents, currency,
-                                    billing_cycle, issued_at, hosted_invoice_url, revision)
+                                    billing_cycle, issued_at, hosted_invoice_url, pay_url, revision)
     values (:company_id, :invoice_id, :number, :amount_remaining_cents, :currency, :billing_cycle,
-            :issued_at, :hosted_invoice_url, :revision)
+            :issued_at, :hosted_invoice_url, :pay_url, :revision)
     on conflict (company_id, invoice_id) do update set
         number = excluded.number, amount_remaining_cents = excluded.amount_remaining_cents,
         currency = excluded.currency, billing_cycle = excluded.billing_cycle,
         issued_at = excluded.issued_at, hosted_invoice_url = excluded.hosted_invoice_url,
-        revision = excluded.revision
+        pay_url = excluded.pay_url, revision = excluded.revision
     where o.closed_at is null and o.revision <= excluded.revision
 """)
 
@@ -97,7 +97,7 @@ async def delete_listed_invoices(session: AsyncSession, delivery_ids: Sequence[U
 
 _LIST_INVOICES = text("""
     select company_id, invoice_id, number, amount_remaining_cents, currency, billing_cycle, issued_at,
-           hosted_invoice_url, closed_at
+           hosted_invoice_url, pay_url, closed_at
     from open_invoices
     where company_id = any(cast(:company_ids as uuid[]))
       and (closed_at is null or invoice_id = any(cast(:invoice_ids as text[])))
@@ -111,6 +111,15 @@ _LIST_LISTED = text("""
 
 _LIST_SUBSCRIBED = text("""
     select company_id from subscribed_companies where company_id = any(cast(:company_ids as uuid[]))
+""")
+
+
+# A mail of which nobody can tell whether it left counts as a notice: rather one too few than two.
+_LIST_NOTICED = text("""
+    select company_id, max(coalesce(settled_at, sending_at)) as noticed_at from deliveries
+    where company_id = any(cast(:company_ids as uuid[])) and kind = any(cast(:kinds as text[]))
+      and status in ('sending', 'accepted', 'unknown')
+    group by company_id
 """)
 
 
@@ -129,15 +138,26 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
             told = Listed(row.invoice_id, row.billing_cycle, row.stage, row.delivery_id)
             listed[row.kind, row.invoice_id].append(told)
     subscribed = set((await session.execute(_LIST_SUBSCRIBED, values)).scalars())
+    noticed = await _list_noticed(session, deliveries)
     return {
         delivery.id: Knowledge(
             open_invoices=tuple(_open_invoice(r) for r in invoices[delivery.company_id] if not r.closed_at),
             closed_invoice_ids={r.invoice_id for r in invoices[delivery.company_id] if r.closed_at},
             listed=listed[delivery.kind, delivery.invoice_id or ""],
             is_subscribed=delivery.company_id in subscribed,
+            noticed_at=noticed.get(delivery.company_id),
         )
         for delivery in deliveries
     }
+
+
+async def _list_noticed(session: AsyncSession, deliveries: Sequence[Delivery]) -> dict[UUID, datetime | None]:
+    """By company, of those who are to be reminded; nothing else asks."""
+    reminded = [delivery.company_id for delivery in deliveries if delivery.kind in NOTICES[1:]]
+    if not reminded:
+        return {}
+    values = {"company_ids": reminded, "kinds": list(NOTICES)}
+    return {row.company_id: row.noticed_at for row in await session.execute(_LIST_NOTICED, values)}
 
 
 def _open_invoice(row: Row[Any]) -> OpenInvoice:

@@ -111,9 +111,9 @@ def _storable(answer: str) -> str | None:
     return answer.replace("\x00", "\\x00") or None
 
 
-async def list_pending(session: AsyncSession, company_id: UUID, kind: str) -> list[Delivery]:
+async def list_pending(session: AsyncSession, company_id: UUID, kinds: Sequence[str]) -> list[Delivery]:
     statement = select(*selected).where(
-        table.c.company_id == company_id, table.c.kind == kind, table.c.status == Status.PENDING
+        table.c.company_id == company_id, table.c.kind.in_(kinds), table.c.status == Status.PENDING
     )
     return [as_delivery(row) for row in await session.execute(statement)]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -20,6 +21,19 @@ from tests.world import World, until
 
 SECRET = "whsec_for_tests_only"
 KEY = "sk_test_simulator"
+
+
+class Clock:
+    """The real time, until a test moves it."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def move_to(self, moment: datetime) -> None:
+        self.ahead = moment - datetime.now(UTC)
 
 
 @dataclass
@@ -56,7 +70,21 @@ class Billing:
 
 
 @pytest.fixture
-async def billing(world: World, tmp_path: Path) -> AsyncIterator[Billing]:
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def billing(world: World, clock: Clock, tmp_path: Path) -> AsyncIterator[Billing]:
+    async with running_billing(world, clock, tmp_path) as service:
+        yield service
+
+
+@asynccontextmanager
+async def running_billing(
+    world: World, clock: Clock, tmp_path: Path, **changes: object
+) -> AsyncIterator[Billing]:
+    """The service behind a real socket, and its Stripe, whose data stay in the folder."""
     port, stripe_port = free_port(), free_port()
     arguments = ["--port", str(stripe_port), "--data", str(tmp_path / "stripe"), "--api-key", KEY,
                  "--webhook-url", f"http://127.0.0.1:{port}/webhooks/stripe", "--webhook-secret", SECRET,
@@ -68,12 +96,16 @@ async def billing(world: World, tmp_path: Path) -> AsyncIterator[Billing]:
         stripe_api_base=f"http://127.0.0.1:{stripe_port}",
         stripe_timeout_seconds=2,
         stripe_requests_per_second=500,
+        billing_public_url=f"http://127.0.0.1:{port}",
+        # Stripe's own clock is not moved.
+        stripe_webhook_tolerance_seconds=10**9,
+        **changes,
     )
     async with AsyncExitStack() as stack:
         log = tmp_path / "stripe.log"
         ready = stack.enter_context(running("libs.devstack.stripe_simulator", arguments, log))
         stripe = await stack.enter_async_context(SimulatorControl(ready["url"]))
-        http = await stack.enter_async_context(world.serving(create_app(settings), port))
+        http = await stack.enter_async_context(world.serving(create_app(settings, clock=clock), port))
         service = Billing(world, stripe, http, settings)
 
         async def is_ready() -> bool:

@@ -36,11 +36,17 @@ async def test_every_kind_of_fact_makes_its_mail(office: Office) -> None:
             customer.paid("in_2", is_recovered=True),
             customer.action_required("in_3"),
             customer.unpaid("in_4"),
+            customer.restricted("in_4"),
+            customer.cut("in_4"),
+            customer.restored(),
         ):
             await office.world.tell(fact)
-        await office.until_all(5, "accepted")
+        await office.until_all(8, "accepted")
     kinds = sorted(mail.kind or "" for mail in await office.mails.mails())
     assert kinds == [
+        "line_cut",
+        "line_restored",
+        "line_restricted",
         "payment_action_required",
         "payment_receipt",
         "payment_recovered",
@@ -63,6 +69,20 @@ async def test_a_mail_is_kept_as_sent_and_leads_back_to_its_fact(office: Office)
     assert trace_id(told.traceparent) == trace_id(fact.traceparent)
     assert told.causation_id == fact.event_id
     assert mail.id in delivery["answer"]
+
+
+async def test_an_unpaid_mail_carries_the_links_that_its_fact_had(office: Office) -> None:
+    customer = Customer()
+    ours = customer.invoice("in_1").model_copy(update={"pay_url": "https://ours.test/pay/p.1"})
+    fact = customer.unpaid("in_1", open_invoices=(ours,), card_url="https://ours.test/pay/c.1")
+    async with office.open():
+        await office.world.tell(fact)
+        await office.until_all(1, "accepted")
+    [mail] = await office.mails.mails()
+    text = (await office.mails.mail(mail.id)).text or ""
+    assert "https://ours.test/pay/p.1" in text
+    assert "https://ours.test/pay/c.1" in text
+    assert "https://invoice.example" not in text
 
 
 async def test_two_unpaid_invoices_are_one_mail(office: Office) -> None:
@@ -107,6 +127,53 @@ async def test_a_second_attempt_of_a_billing_cycle_sends_only_when_the_stage_ros
     assert "Un email a déjà été envoyé ce cycle de facturation. Abandon de l'envoi." in caplog.messages
     [suppressed] = await office.world.told(DeliverySuppressed)
     assert suppressed.why == "already_listed"
+
+
+async def test_a_reminder_lists_what_is_open_and_is_told_with_it(office: Office) -> None:
+    customer = Customer()
+    async with office.open():
+        await office.world.tell(customer.unpaid("in_1", "in_2"))
+        await office.until_status("unpaid:in_1:1", "accepted")
+        # As if it had been three days ago.
+        await office.world.rows(
+            "notifications",
+            "update deliveries set settled_at = settled_at - interval '73 h', "
+            "sending_at = sending_at - interval '73 h'",
+        )
+        await office.world.tell(customer.reminder("in_1"), copies=3)
+        key = f"unpaid_reminder:{customer.company_id}:in_1:2"
+        await office.until_status(key, "accepted")
+        told = await until(lambda: office.told(DeliveryAccepted, 2))
+    reminder = next(fact for fact in told if fact.kind == "unpaid_reminder")
+    assert sorted(reminder.invoice_ids) == ["in_1", "in_2"]
+    [mail] = [mail for mail in await office.mails.mails() if mail.kind == "unpaid_reminder"]
+    text = (await office.mails.mail(mail.id)).text or ""
+    assert "F-in_1" in text
+    assert "F-in_2" in text
+    assert "15, 17, 18 et 112" in text
+
+
+async def test_a_reminder_right_after_a_notice_or_a_payment_is_not_sent(office: Office) -> None:
+    customer, payer = Customer(), Customer()
+    async with office.open():
+        await office.world.tell(customer.unpaid("in_1"))
+        await office.until_status("unpaid:in_1:1", "accepted")
+        await office.world.tell(customer.reminder("in_1"))
+        await office.until_status(f"unpaid_reminder:{customer.company_id}:in_1:2", "suppressed")
+        await office.world.tell(payer.unpaid("in_2", cases_being_tried=1))
+        await office.world.tell(payer.closed("in_2"))
+        await office.until_status("unpaid:in_2:1", "suppressed")
+        await office.world.tell(payer.reminder("in_2"))
+        await office.world.tell(payer.cut("in_2"))
+        await office.until_status(f"line_cut:{payer.company_id}:1", "suppressed")
+        await office.until_status(f"unpaid_reminder:{payer.company_id}:in_2:2", "suppressed")
+    assert await office.statuses() == {
+        "unpaid:in_1:1": ("accepted", None),
+        f"unpaid_reminder:{customer.company_id}:in_1:2": ("suppressed", "recent_notice"),
+        "unpaid:in_2:1": ("suppressed", "paid"),
+        f"unpaid_reminder:{payer.company_id}:in_2:2": ("suppressed", "paid"),
+        f"line_cut:{payer.company_id}:1": ("suppressed", "paid"),
+    }
 
 
 async def test_what_was_paid_meanwhile_is_not_demanded(office: Office) -> None:

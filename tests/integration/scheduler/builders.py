@@ -34,9 +34,8 @@ class HandClock:
 
 
 def scheduler_settings(world: World, **overrides: object) -> SchedulerSettings:
-    return world.settings(
-        SchedulerSettings, **{"signup_scan_seconds": 0.1, "interne_apikey": KEY, **overrides}
-    )
+    quick = {"signup_scan_seconds": 0.1, "unpaid_check_seconds": 0.1, "interne_apikey": KEY}
+    return world.settings(SchedulerSettings, **{**quick, **overrides})
 
 
 @asynccontextmanager
@@ -72,13 +71,13 @@ def subscribed(
     return SubscriptionStarted(company_id=company_id, subscription_id=subscription_id, started_at=at)
 
 
-def heard(event: E, *, revision: int = 1) -> Heard[E]:
+def heard(event: E, *, revision: int = 1, at: datetime = NOW) -> Heard[E]:
     envelope = Envelope(
         event_id=event.event_id,
         type=event.type,
         source=f"/relance/{event.teller()}",
         key=event.key,
-        time=NOW,
+        time=at,
         data=event.to_bytes(),
         revision=revision,
     )

@@ -108,7 +108,7 @@ async def test_what_is_due_is_read_by_index_among_thousands(world: World, statem
         "due_after": step.offset, "expires_after": step.offset + step.too_late, "now": NOW, "limit": 1000,
         "until": NOW, "after_at": NOW - timedelta(days=2), "after_id": queries.FIRST_ID,
     }  # fmt: skip
-    query = getattr(queries, statement)
+    query = getattr(queries.signup, statement)
     wanted = {name: value for name, value in values.items() if f":{name}" in query.text}
     async with scheduler_database(world) as database, database.begin() as uow:
         plan = "\n".join(

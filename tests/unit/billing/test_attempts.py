@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.integrations.stripe import PaymentMethod
-from services.billing.domain import Attempt, AttemptState, PastDecline, attempt_key, is_own_key, plan_attempts
+from services.billing.domain import (
+    Attempt,
+    AttemptState,
+    PastDecline,
+    Policy,
+    attempt_key,
+    is_own_key,
+    needs_customer,
+    plan_attempts,
+)
+from services.billing.settings import load_policy
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+POLICY = load_policy(None)
+TRIES_ALL = replace(POLICY, tries=replace(POLICY.tries, skip_hopeless=False))
 
 
 def method(number: int, *, fingerprint: str | None = None, days_old: int = 0) -> PaymentMethod:
@@ -29,14 +42,14 @@ def plan(
     just_failed_id: str | None = None,
     default_id: str | None = None,
     past: dict[str, PastDecline] | None = None,
-    skips_hopeless: bool = True,
+    policy: Policy = POLICY,
 ) -> list[Attempt]:
     return plan_attempts(
         methods,
         just_failed_id=just_failed_id,
         default_id=default_id,
         past_declines=past or {},
-        skips_hopeless=skips_hopeless,
+        policy=policy,
         now=NOW,
     )
 
@@ -55,7 +68,7 @@ def test_the_one_that_just_failed_is_left_out_with_why_and_so_is_the_same_card()
 def test_a_final_decline_is_not_tried_again_unless_the_policy_says_so() -> None:
     past = {"fp_1": PastDecline("stolen_card", NOW - timedelta(days=40))}
     assert plan([method(1)], past=past)[0].why == "last_decline_is_final"
-    assert plan([method(1)], past=past, skips_hopeless=False)[0].state is AttemptState.PLANNED
+    assert plan([method(1)], past=past, policy=TRIES_ALL)[0].state is AttemptState.PLANNED
 
 
 def test_a_card_cools_down_for_three_days() -> None:
@@ -90,3 +103,12 @@ def test_our_keys_are_recognised_as_our_own_and_differ_by_version() -> None:
     assert is_own_key(second)
     assert not is_own_key(None)
     assert not is_own_key("dashboard-123")
+
+
+def test_a_method_that_only_the_customer_can_help_makes_him_be_asked() -> None:
+    [attempt] = plan([method(1)])
+    declined = replace(attempt, state=AttemptState.DECLINED, decline_code="insufficient_funds")
+    asked = replace(declined, decline_code="authentication_required")
+    assert not needs_customer([declined], POLICY)
+    assert needs_customer([declined, asked], POLICY)
+    assert needs_customer([replace(declined, state=AttemptState.ACTION_REQUIRED)], POLICY)

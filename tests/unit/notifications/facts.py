@@ -10,13 +10,16 @@ from libs.common.events.billing import (
     InvoiceClosed,
     InvoicePaid,
     InvoiceUnpaid,
+    LineCut,
+    LineRestored,
+    LineRestricted,
     MethodTried,
     OpenInvoice,
     PaymentActionRequired,
     PaymentRecovered,
     SubscriptionStarted,
 )
-from libs.common.events.scheduler import SignupStepDue
+from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
 
 AT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 CYCLE = "2026-03-01/2026-04-01"
@@ -84,6 +87,27 @@ class Customer:
 
     def closed(self, invoice_id: str, reason: str = "voided") -> InvoiceClosed:
         return InvoiceClosed(company_id=self.company_id, invoice_id=invoice_id, reason=reason, closed_at=AT)
+
+    def reminder(self, invoice_id: str, *, stage: int = 2) -> UnpaidReminderDue:
+        return UnpaidReminderDue(
+            **self._about,
+            anchor_invoice_id=invoice_id,
+            stage=stage,
+            due_at=AT + timedelta(days=3),
+            deadline_at=AT + timedelta(days=14),
+        )
+
+    def restricted(self, *invoice_ids: str, episode: int = 1) -> LineRestricted:
+        return LineRestricted(**self._line(episode), invoice_ids=invoice_ids)
+
+    def cut(self, *invoice_ids: str, episode: int = 1) -> LineCut:
+        return LineCut(**self._line(episode), invoice_ids=invoice_ids)
+
+    def restored(self, *, episode: int = 1) -> LineRestored:
+        return LineRestored(**self._line(episode))
+
+    def _line(self, episode: int) -> dict[str, Any]:
+        return {**self._about, "episode": episode, "at": AT, "policy_version": "2026-12", "why": "overdue"}
 
     def signup_step(self, *, expires_at: datetime | None = None) -> SignupStepDue:
         return SignupStepDue(

@@ -86,8 +86,21 @@ def test_the_same_fact_makes_the_same_delivery() -> None:
         (domain.payment_recovered(ANYONE.recovered("in_1")), "payment_recovered:in_1"),
         (domain.payment_action_required(ANYONE.action_required("in_1")), "payment_action_required:in_1:1"),
         (domain.signup(ANYONE.signup_step()), f"signup:{ANYONE.company_id}:signup_first_step"),
+        (domain.unpaid_reminder(ANYONE.reminder("in_1")), f"unpaid_reminder:{ANYONE.company_id}:in_1:2"),
+        (domain.line_changed(ANYONE.restricted("in_1")), f"line_restricted:{ANYONE.company_id}:1"),
+        (domain.line_changed(ANYONE.cut("in_1", episode=2)), f"line_cut:{ANYONE.company_id}:2"),
+        (domain.line_changed(ANYONE.restored()), f"line_restored:{ANYONE.company_id}:1"),
     ],
-    ids=["receipt", "recovered", "action required", "sign-up"],  # the same in every pytest worker
+    ids=[
+        "receipt",
+        "recovered",
+        "action required",
+        "sign-up",
+        "reminder",
+        "restricted",
+        "cut",
+        "restored",
+    ],  # the same in every pytest worker
 )
 def test_every_fact_has_a_key_made_of_facts(message: Message, key: str) -> None:
     assert message.dedup_key == key
@@ -143,6 +156,34 @@ def test_an_unpaid_mail_waits_while_other_invoices_are_being_tried_but_not_for_e
     assert isinstance(decision, Outcome)
     assert (decision.status, decision.due_at) == (Status.PENDING, until)
     assert isinstance(decide(waiting, OWES_1, now=until), Send)
+
+
+REMINDER = delivery_of(domain.unpaid_reminder(ANYONE.reminder("in_1")))
+
+
+@pytest.mark.parametrize(
+    ("hours_ago", "is_sent"), [(None, True), (73, True), (72, True), (71, False), (0, False), (-1, False)]
+)
+def test_a_reminder_within_72_hours_of_a_notice_is_not_sent(hours_ago: int | None, is_sent: bool) -> None:
+    noticed_at = None if hours_ago is None else AT - timedelta(hours=hours_ago)
+    decision = decide(REMINDER, replace(OWES_1, noticed_at=noticed_at), now=AT + timedelta(days=1))
+    assert isinstance(decision, Send) == is_sent
+    if not is_sent:
+        assert decision == Outcome(Status.SUPPRESSED, why=Why.RECENT_NOTICE)
+
+
+def test_a_reminder_of_what_was_paid_is_not_sent() -> None:
+    assert decide(REMINDER, Knowledge()) == Outcome(Status.SUPPRESSED, why=Why.PAID)
+
+
+def test_a_mail_about_lines_lists_what_is_open_and_falls_away_once_everything_is_paid() -> None:
+    for event in (ANYONE.restricted("in_1"), ANYONE.cut("in_1")):
+        delivery = delivery_of(domain.line_changed(event))
+        assert decide(delivery, OWES_1) == Send(tuple(OWES_1.open_invoices))
+        context = domain.context_to_send(delivery, OWES_1.open_invoices, {})
+        assert (context["total_due_cents"], context["currency"]) == (4990, "eur")
+        assert decide(delivery, Knowledge()) == Outcome(Status.SUPPRESSED, why=Why.PAID)
+    assert decide(delivery_of(domain.line_changed(ANYONE.restored())), Knowledge()) == Send()
 
 
 def test_a_subscribed_company_gets_no_sign_up_mail() -> None:

@@ -62,6 +62,12 @@ def contexts(name: str = "Boulangerie Martin", text: str | None = "DC-1") -> dic
         "paid_at": "2026-11-23T10:00:00Z",
         "hosted_invoice_url": "https://pay.test/1",
     }
+    owing = {
+        "customer_name": name,
+        "open_invoices": [invoice(text), invoice("DC-2", 123456, "https://pay.test/2")],
+        "total_due_cents": 124746,
+        "currency": "eur",
+    }
     return {
         "unpaid": {
             "customer_name": name,
@@ -71,6 +77,10 @@ def contexts(name: str = "Boulangerie Martin", text: str | None = "DC-1") -> dic
             "deadline_at": "2026-12-01T09:00:00Z",
             "attempts": [method(text or "")],
         },
+        "unpaid_reminder": {**owing, "deadline_at": "2026-12-01T09:00:00Z", "stage": 2},
+        "line_restricted": owing,
+        "line_cut": owing,
+        "line_restored": {"customer_name": name},
         "payment_recovered": {
             **about_one,
             "failed": [method("Visa •••• 0341")],
@@ -130,6 +140,51 @@ def test_an_unpaid_mail_without_any_link_or_number_still_says_what_to_do() -> No
         assert "contactez-nous" in part
         assert "None" not in part
     assert "RÉGLER MA FACTURE" not in content.html
+
+
+@pytest.mark.parametrize("kind", ["unpaid", "unpaid_reminder", "line_restricted", "line_cut"])
+def test_what_asks_for_money_lists_every_open_invoice_and_says_that_emergency_calls_work(kind: str) -> None:
+    content = render(kind, contexts()[kind])
+    for part in (content.html, content.text):
+        for said in ("DC-1", "DC-2", "1\u202f247,46\u00a0€", "https://pay.test/2", "numéros d’urgence"):
+            assert said in part
+    assert content.html.count("RÉGLER MA FACTURE") == 2, "once for Outlook, once for everyone else"
+    bare = {**contexts()[kind], "customer_name": "", "open_invoices": [invoice(None, 1, None)]}
+    for part in (render(kind, bare).html, render(kind, bare).text):
+        assert "contactez-nous" in part
+        assert "None" not in part
+
+
+@pytest.mark.parametrize("kind", ["unpaid_reminder", "line_restricted", "line_cut", "line_restored"])
+def test_the_emergency_numbers_are_named(kind: str) -> None:
+    content = render(kind, contexts()[kind])
+    for part in (content.html, content.text):
+        assert "15, 17, 18 et 112" in part
+
+
+def test_the_last_reminder_says_that_it_is_the_last() -> None:
+    context = contexts()["unpaid_reminder"]
+    second, third = (render("unpaid_reminder", {**context, "stage": stage}) for stage in (2, 3))
+    assert second.subject.startswith("Rappel\u00a0: 2 factures restent à régler")
+    assert third.subject.startswith("Dernier rappel\u00a0: 2 factures restent à régler")
+    assert "Dernier rappel avant la restriction" in third.html
+
+
+def test_our_own_links_go_before_stripes() -> None:
+    ours = {**invoice(), "pay_url": "https://ours.test/pay/1"}
+    unpaid = {
+        **contexts()["unpaid"],
+        "open_invoices": [ours, invoice("DC-2", 1, "https://pay.test/2")],
+        "card_url": "https://ours.test/pay/card",
+    }
+    required = {**contexts()["payment_action_required"], "pay_url": "https://ours.test/pay/1"}
+    for content in (render("unpaid", unpaid), render("payment_action_required", required)):
+        for part in (content.html, content.text):
+            assert "https://ours.test/pay/1" in part
+            assert "https://pay.test/1" not in part
+    for part in (render("unpaid", unpaid).html, render("unpaid", unpaid).text):
+        assert "https://pay.test/2" in part
+        assert "https://ours.test/pay/card" in part
 
 
 def test_a_recovered_mail_says_which_card_failed_and_which_paid_once_each() -> None:

@@ -211,7 +211,7 @@ async def test_an_invoice_of_ones_own(sandbox: Sandbox) -> None:
     assert [row.id for row in (await sandbox.api.invoices.list_async(created)).data] == [draft.id]
 
 
-async def test_refunds_disputes_setups_and_the_portal(sandbox: Sandbox) -> None:
+async def test_refunds_disputes_and_setups(sandbox: Sandbox) -> None:
     made = await sandbox.renewal_fails("decline", "pay")
     await sandbox.api.invoices.pay_async(made.invoice, {"payment_method": made.payment_methods[1]})
     (charge,) = await sandbox.control.charges(made.invoice)
@@ -220,11 +220,28 @@ async def test_refunds_disputes_setups_and_the_portal(sandbox: Sandbox) -> None:
     assert (await sandbox.control.dispute(charge["id"])).startswith("du_")
     setup = {"customer": made.customer, "payment_method": "pm_card_visa", "confirm": True}
     assert (await sandbox.api.setup_intents.create_async(setup)).status == "succeeded"
-    portal = await sandbox.api.billing_portal.sessions.create_async({"customer": made.customer})
-    assert portal.url.startswith(sandbox.process.url)
     await sandbox.all_delivered()
     for event_type in ("charge.refunded", "charge.dispute.created", "setup_intent.succeeded"):
         assert len(sandbox.receiver.events(event_type)) == 1
+
+
+async def test_a_portal_session_has_a_page_in_which_the_card_is_changed(sandbox: Sandbox) -> None:
+    made = await sandbox.renewal_fails("decline")
+    portal = await sandbox.api.billing_portal.sessions.create_async(
+        {"customer": made.customer, "return_url": "https://app.example/merci"}
+    )
+    assert (portal.id[:4], portal.object, portal.livemode) == ("bps_", "billing_portal.session", False)
+    assert (portal.customer, portal.return_url) == (made.customer, "https://app.example/merci")
+    assert portal.created > 0
+    assert portal.url.startswith(sandbox.process.url)
+    async with httpx.AsyncClient(follow_redirects=True) as browser:
+        assert "https://app.example/merci" in (await browser.get(portal.url)).text
+        assert "par défaut" in (await browser.post(f"{portal.url}/carte")).text
+    customer = await sandbox.api.customers.retrieve_async(made.customer)
+    assert customer.invoice_settings is not None
+    assert customer.invoice_settings.default_payment_method not in (None, *made.payment_methods)
+    with pytest.raises(stripe.InvalidRequestError):
+        await sandbox.api.billing_portal.sessions.create_async({"customer": "cus_nobody"})
 
 
 async def test_the_pages_show_everything_and_their_buttons_work(sandbox: Sandbox) -> None:

@@ -1,23 +1,14 @@
-"""Billing's tables: its own copy of what Stripe told, and the dunning cases."""
+"""Billing's own copy of what Stripe told, and the dunning cases."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, Integer, Text, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, Integer, text
+from sqlalchemy.orm import Mapped, mapped_column
 
-from libs.common.frame_tables import add_frame_tables
-
-
-class Model(DeclarativeBase):
-    """Billing's metadata."""
-
-    type_annotation_map = {str: Text, datetime: DateTime(timezone=True)}  # noqa: RUF012 - SQLAlchemy's own way
-
-
-add_frame_tables(Model.metadata)
+from services.billing.models.base import Model
 
 
 class Company(Model):
@@ -28,6 +19,7 @@ class Company(Model):
     name: Mapped[str]
     email: Mapped[str]
     stripe_customer_id: Mapped[str | None]
+    legacy_enterprise_id: Mapped[int | None] = mapped_column(BigInteger)
     __table_args__ = (
         Index("companies_by_stripe_customer", "stripe_customer_id"),
         Index("companies_by_email", text("lower(email)")),
@@ -50,6 +42,8 @@ class Customer(Model):
     digest: Mapped[str | None]
     __table_args__ = (
         Index("customers_unmatched", "stripe_customer_id", postgresql_where=text("company_id is null")),
+        Index("customers_by_company", "company_id"),
+        Index("customers_by_told_as", "told_as"),
     )
 
 
@@ -114,6 +108,56 @@ class Refresh(Model):
     failures: Mapped[int] = mapped_column(server_default=text("0"))
     last_failure: Mapped[str | None]
     __table_args__ = (Index("refreshes_due", "due_at"),)
+
+
+class LineWish(Model):
+    """What is wanted of a company's lines since a fact, and how far the phone platform is with it. `seq` is
+    the order of sending, `revision` the fact's own number: of lines, the newest counts."""
+
+    __tablename__ = "line_wishes"
+    wish_id: Mapped[UUID] = mapped_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
+    company_id: Mapped[UUID]
+    wanted: Mapped[str]
+    number: Mapped[str | None]
+    episode: Mapped[int | None]
+    key: Mapped[str] = mapped_column(unique=True)
+    why: Mapped[str]
+    since: Mapped[UUID]
+    since_at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str]
+    superseded_by: Mapped[UUID | None]
+    body: Mapped[bytes | None]
+    tries: Mapped[int] = mapped_column(server_default=text("0"))
+    last_answer: Mapped[str | None]
+    due_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    created_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    first_sent_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    alarmed_at: Mapped[datetime | None]
+    traceparent: Mapped[str | None]
+    __table_args__ = (
+        Index("line_wishes_due", "due_at", postgresql_where=text("state in ('pending', 'sending')")),
+        Index(
+            "line_wishes_open", "company_id", "seq", postgresql_where=text("state in ('pending', 'sending')")
+        ),
+        Index("line_wishes_by_company", "company_id", "revision", "seq"),
+    )
+
+
+class Number(Model):
+    """A phone number that a company has, or had: it has it while it was given after it was taken back."""
+
+    __tablename__ = "numbers"
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(primary_key=True)
+    assigned_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]
+    legacy_contract_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class InvoiceRow(Model):

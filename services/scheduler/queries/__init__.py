@@ -1,0 +1,29 @@
+"""The scheduler's SQL: its copy of what it heard, and what is due, a file for each routine."""
+
+from services.scheduler.queries.signup import (
+    FIRST_ID,
+    add_due_occurrences,
+    fold_linked,
+    fold_registered,
+    fold_subscribed,
+    list_coming,
+)
+from services.scheduler.queries.unpaid import (
+    add_due_cutoffs,
+    add_due_reminders,
+    fold_closed,
+    fold_unpaid,
+)
+
+__all__ = [
+    "FIRST_ID",
+    "add_due_cutoffs",
+    "add_due_occurrences",
+    "add_due_reminders",
+    "fold_closed",
+    "fold_linked",
+    "fold_registered",
+    "fold_subscribed",
+    "fold_unpaid",
+    "list_coming",
+]
