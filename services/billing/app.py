@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import FastAPI
 
 from libs.common.clock import Clock, utc_now
@@ -9,8 +11,12 @@ from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
+from services.billing.figures import take_figures
 from services.billing.jobs import Dunning
+from services.billing.reconciliation import Reconciliation
 from services.billing.settings import BillingSettings
+
+FIGURES_SECONDS = 30.0
 
 
 def create_app(
@@ -31,9 +37,17 @@ def create_app(
         wake_on="dunning_cycles",
         workers=settings.dunning_workers,
     )
+    reconciliation = Reconciliation(service.database, stripe, service.producer, settings, clock)
+    walk = Job(
+        "reconciliation", reconciliation.go_on, every_seconds=settings.poll_seconds, wake_on="stripe_walk"
+    )
+    figures = Job(
+        "reconciliation_figures", partial(take_figures, service.database), every_seconds=FIGURES_SECONDS
+    )
     return service.app(
         handlers=handlers.router,
-        jobs=[job],
+        jobs=[job, walk, figures],
+        routes=[routes.create_router(service.database, settings.interne_apikey)],
         doorways={routes.PATH: routes.Ingress(settings, service.producer, clock)},
         closers=[stripe.close],
     )

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.database import Uow
 from libs.common.events.billing import SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered
+from libs.common.events.scheduler import StripeReconciliationDue
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import read_event
@@ -122,6 +123,14 @@ async def _see_subscription(begun: SubscriptionBegun, debtor: Debtor, uow: Uow) 
         )
     )
     return "told subscription_started"
+
+
+@router.on(StripeReconciliationDue)
+async def ask_for_walk(event: StripeReconciliationDue, uow: Uow) -> None:
+    assert uow.cause is not None, "a walk is asked for by a fact"
+    await queries.reconciliation.mark_wanted(
+        uow.session, uow.now, causation_id=uow.cause.event_id, traceparent=uow.cause.traceparent
+    )
 
 
 @router.fold(CompanyRegistered)

@@ -11,7 +11,8 @@ from libs.common.jobs import backoff_seconds, brief
 from libs.common.telemetry import current_traceparent
 from libs.integrations.stripe import Stripe
 from services.billing import queries
-from services.billing.cycles import Cycle, LostClaimError
+from services.billing.claims import LostClaimError
+from services.billing.cycles import Cycle
 from services.billing.queries.cases import CaseRow
 from services.billing.settings import BillingSettings
 

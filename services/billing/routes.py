@@ -1,7 +1,7 @@
 """What HTTP starts in billing: Stripe's webhook becomes a Kafka record, bytes unchanged, before the 200.
 
 A plain ASGI application: at thousands of webhooks a second the framework's reading of a request costs more
-than the signature check.
+than the signature check. Beside it, the internal door that shows the reconciliation's figures.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 import json
 import logging
 
+from fastapi import APIRouter, Depends
 from prometheus_client import Counter
+from pydantic import SecretStr
 from starlette.types import Message, Receive, Scope, Send
 
 from libs.common.clock import Clock
+from libs.common.database import Database
 from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure, TemporaryFailure
-from libs.common.events.stripe import (
-    StripeEventReceived,
-    read_stripe_event,
-    stripe_event_uuid,
-    stripe_key,
-)
+from libs.common.events.stripe import read_stripe_event
+from libs.common.internal_key import InternalKey
 from libs.common.producer import Producer
-from libs.common.telemetry import new_traceparent
 from libs.common.topics import topic_of
 from libs.integrations.stripe import SignatureRefused, verify_signature
+from services.billing.figures import Figures, get_figures
+from services.billing.records import BY_WEBHOOK, record_of
 from services.billing.settings import BillingSettings
 
 log = logging.getLogger("relance.ingress")
@@ -34,6 +34,18 @@ STORED = RECEIVED.labels("stored")
 
 PATH = "/webhooks/stripe"
 _OK = b'{"received":true}'
+
+
+def create_router(database: Database, key: SecretStr | None) -> APIRouter:
+    router = APIRouter(prefix="/internal", dependencies=[Depends(InternalKey(key))])
+
+    @router.get("/reconciliation")
+    async def show_reconciliation() -> Figures:
+        """What came, what was missing, what was recovered."""
+        async with database.begin() as uow:
+            return await get_figures(uow)
+
+    return router
 
 
 class TooLargeError(Exception):
@@ -97,16 +109,7 @@ class Ingress:
             tolerance_seconds=self._tolerance_seconds,
             now=now.timestamp(),
         )
-        event = read_stripe_event(body)
-        return Envelope(
-            event_id=stripe_event_uuid(event["id"]),
-            type=StripeEventReceived.type,
-            source="/stripe/webhook",
-            key=stripe_key(event),
-            time=now,
-            data=body,
-            traceparent=new_traceparent(),
-        )
+        return record_of(read_stripe_event(body), body, source=BY_WEBHOOK, now=now)
 
 
 def _refusal(code: str, reason: str) -> bytes:

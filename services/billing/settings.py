@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr, field_validator
+from typing import Self
 
-from libs.common.settings import CommonSettings, Seconds, check_database_url
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from libs.common.settings import CommonSettings, Seconds, check_database_url, refuse_weak_secret
 
 
 class BillingSettings(CommonSettings):
@@ -21,6 +23,20 @@ class BillingSettings(CommonSettings):
     stripe_webhook_max_bytes: int = Field(default=262_144, ge=1024, description="the largest body accepted")
     stripe_timeout_seconds: Seconds = Field(default=30.0, description="the longest wait for Stripe's answer")
     stripe_requests_per_second: float = Field(default=25.0, gt=0, description="the pace asked of Stripe")
+    stripe_reconcile_overlap_seconds: Seconds = Field(
+        default=1800.0,
+        description="how far before what the last walk through Stripe's events reached the next one begins",
+    )
+    stripe_reconcile_grace_seconds: float = Field(
+        default=300.0, ge=0, description="how old an event is before its webhook counts as missed"
+    )
+    stripe_reconcile_invoice_days: int = Field(
+        default=30, ge=0, description="open invoices younger than this that failed unheard get their case"
+    )
+    interne_apikey: SecretStr | None = Field(
+        default=None,
+        description="at least 16 characters; opens the internal doors (X-Api-Key). None: they stay closed",
+    )
     dunning_workers: int = Field(default=4, ge=1, description="cases worked at once")
     dunning_deadline_days: int = Field(default=14, ge=1, description="days from the first failure to pay")
     dunning_skips_hopeless: bool = Field(
@@ -45,6 +61,20 @@ class BillingSettings(CommonSettings):
         if not _split(value):
             raise ValueError("STRIPE_WEBHOOK_SECRETS is empty: without it anyone could tell us anything")
         return value
+
+    @field_validator("interne_apikey")
+    @classmethod
+    def _refuse_a_weak_key(cls, value: SecretStr | None) -> SecretStr | None:
+        return None if value is None else refuse_weak_secret("INTERNE_APIKEY", value)
+
+    @model_validator(mode="after")
+    def _refuse_an_overlap_that_forgets(self) -> Self:
+        if self.stripe_reconcile_overlap_seconds <= self.stripe_reconcile_grace_seconds:
+            raise ValueError(
+                "STRIPE_RECONCILE_OVERLAP_SECONDS must be more than STRIPE_RECONCILE_GRACE_SECONDS: an event "
+                "that a walk passes over as too young must be seen by the next one"
+            )
+        return self
 
     def webhook_secrets(self) -> list[str]:
         return _split(self.stripe_webhook_secrets)

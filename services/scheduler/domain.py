@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from libs.common.events.scheduler import SignupStepDue
 
 SIGNUP_ROUTINE = "signup_routine"
 SIGNUP_FIRST_STEP = "signup_first_step"
+RECONCILE_STRIPE = "reconcile_stripe"
+SLOTS_KEPT = timedelta(days=30)
 
 
 class Status(StrEnum):
@@ -80,3 +82,12 @@ def signup_step_due(step: Step, occurrence: Occurrence) -> SignupStepDue:
         name=occurrence.name,
         email=occurrence.email,
     )
+
+
+def latest_slot(now: datetime, period: timedelta) -> datetime:
+    """The last moment of a routine that is due every so often, counted from 1970 so that all clocks agree.
+
+    What was slept through is not made up for: one walk looks at all that came since the last.
+    """
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (now - epoch) // period * period

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Index, SmallInteger, Text, Uuid, text
@@ -73,3 +73,34 @@ class Occurrence(Model):
     status: Mapped[str]
     why: Mapped[str | None]
     decided_at: Mapped[datetime]
+
+
+class Slot(Model):
+    """One moment of a routine that is not about a company. Its key makes it happen once."""
+
+    __tablename__ = "slots"
+
+    routine: Mapped[str] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(primary_key=True)
+    told_at: Mapped[datetime]
+
+
+class Subscription(Model):
+    """A subscription that was heard of, and the last day for which its check was told."""
+
+    __tablename__ = "subscriptions"
+
+    subscription_id: Mapped[str] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    checked_on: Mapped[date] = mapped_column(server_default=text("'1970-01-01'"))
+
+    __table_args__ = (
+        Index(
+            "subscriptions_to_check",
+            "checked_on",
+            "subscription_id",
+            postgresql_where=text("ended_at is null"),
+        ),
+    )

@@ -35,6 +35,10 @@ class SchedulerSettings(CommonSettings):
         default=300.0, description="how often the scheduler looks for sign-up steps that are due"
     )
 
+    reconcile_stripe_seconds: Seconds = Field(
+        default=600.0, description="how often Stripe is asked which of its events were missed"
+    )
+
     @field_validator("scheduler_database_url")
     @classmethod
     def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:

@@ -1,5 +1,6 @@
-"""Billing's SQL: `stripe_copy` for what Stripe and the directory told, `cases` and `attempts` for dunning."""
+"""Billing's SQL: `stripe_copy` for what Stripe and the directory told, `cases` and `attempts` for dunning,
+`reconciliation` for what was missed."""
 
-from services.billing.queries import attempts, cases, stripe_copy
+from services.billing.queries import attempts, cases, reconciliation, stripe_copy
 
-__all__ = ["attempts", "cases", "stripe_copy"]
+__all__ = ["attempts", "cases", "reconciliation", "stripe_copy"]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
+from libs.common.clock import utc_now
+from libs.common.service import ALL_DOORS, Door
 from libs.devstack.ports import free_port
 from libs.devstack.stripe_simulator.control import SimulatorControl
 from services.billing.app import create_app
@@ -20,6 +23,17 @@ from tests.world import World, until
 
 SECRET = "whsec_for_tests_only"
 KEY = "sk_test_simulator"
+INTERNAL_KEY = "an-internal-key-for-tests"
+
+
+class ShiftedClock:
+    """The present moment, and what a test adds to it."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
 
 
 @dataclass
@@ -30,6 +44,7 @@ class Billing:
     stripe: SimulatorControl
     http: httpx.AsyncClient
     settings: BillingSettings
+    clock: ShiftedClock = field(default_factory=ShiftedClock)
 
     async def at_rest(self, *, seconds: float = 40) -> None:
         """Until Stripe has delivered everything and billing has worked all of it."""
@@ -52,11 +67,31 @@ class Billing:
 
     def new_app(self) -> FastAPI:
         """Another instance of the same service."""
-        return create_app(self.settings)
+        return create_app(self.settings, clock=self.clock)
+
+    async def time_passes(self, span: timedelta) -> None:
+        """At Stripe and here."""
+        self.clock.ahead += span
+        await self.stripe.advance_clock(int(span.total_seconds()))
 
 
 @pytest.fixture
 async def billing(world: World, tmp_path: Path) -> AsyncIterator[Billing]:
+    async with running_billing(world, tmp_path) as service:
+        yield service
+
+
+@pytest.fixture
+async def idle_billing(world: World, tmp_path: Path) -> AsyncIterator[Billing]:
+    """It hears and shows, but starts no job of its own: those are in the test's hands."""
+    async with running_billing(world, tmp_path, doors=frozenset({Door.HTTP, Door.KAFKA})) as service:
+        yield service
+
+
+@asynccontextmanager
+async def running_billing(
+    world: World, tmp_path: Path, *, doors: frozenset[Door] = ALL_DOORS, **overrides: object
+) -> AsyncIterator[Billing]:
     port, stripe_port = free_port(), free_port()
     arguments = ["--port", str(stripe_port), "--data", str(tmp_path / "stripe"), "--api-key", KEY,
                  "--webhook-url", f"http://127.0.0.1:{port}/webhooks/stripe", "--webhook-secret", SECRET,
@@ -66,15 +101,23 @@ async def billing(world: World, tmp_path: Path) -> AsyncIterator[Billing]:
         stripe_sk=KEY,
         stripe_webhook_secrets=SECRET,
         stripe_api_base=f"http://127.0.0.1:{stripe_port}",
-        stripe_timeout_seconds=2,
-        stripe_requests_per_second=500,
+        **{
+            "stripe_timeout_seconds": 2,
+            "stripe_requests_per_second": 500,
+            "stripe_reconcile_grace_seconds": 0,
+            "interne_apikey": INTERNAL_KEY,
+            **overrides,
+        },
     )
+    clock = ShiftedClock()
     async with AsyncExitStack() as stack:
         log = tmp_path / "stripe.log"
         ready = stack.enter_context(running("libs.devstack.stripe_simulator", arguments, log))
         stripe = await stack.enter_async_context(SimulatorControl(ready["url"]))
-        http = await stack.enter_async_context(world.serving(create_app(settings), port))
-        service = Billing(world, stripe, http, settings)
+        http = await stack.enter_async_context(
+            world.serving(create_app(settings, doors=doors, clock=clock), port)
+        )
+        service = Billing(world, stripe, http, settings, clock)
 
         async def is_ready() -> bool:
             return (await http.get("/readyz")).status_code == 200

@@ -1,0 +1,33 @@
+"""Moments of routines that are not about a company, and the subscriptions that are checked."""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0001"
+
+STATEMENTS = (
+    """
+    create table slots (
+        routine text not null,
+        due_at timestamptz not null,
+        told_at timestamptz not null,
+        primary key (routine, due_at)
+    )
+    """,
+    """
+    create table subscriptions (
+        subscription_id text primary key,
+        company_id uuid not null,
+        started_at timestamptz not null,
+        ended_at timestamptz,
+        checked_on date not null default '1970-01-01'
+    )
+    """,
+    "create index subscriptions_to_check on subscriptions (checked_on, subscription_id)"
+    " where ended_at is null",
+)
+
+
+def upgrade() -> None:
+    for statement in STATEMENTS:
+        op.execute(statement)
