@@ -186,6 +186,29 @@ def simulate(policy_file: Path, since: datetime) -> None:
     asyncio.run(print_all())
 
 
+@relance.group()
+def reconcile() -> None:
+    """The walk through what Stripe lists: what billing had missed, and what became of it."""
+
+
+@reconcile.command()
+def status() -> None:
+    """What came, what was missing, what was recovered; when the last walk ended, and how."""
+    from services.reconcile import show_status
+
+    for line in asyncio.run(show_status()):
+        click.echo(line)
+
+
+@reconcile.command("run")
+def run_() -> None:
+    """Ask for a walk now; a running billing begins it at once. Harmless at any time."""
+    from services.reconcile import ask_for_walk
+
+    asyncio.run(ask_for_walk())
+    click.echo("asked for: see `relance reconcile status`")
+
+
 @relance.command()
 def check() -> None:
     """Is every setting there, does every peer answer? One line each; exit code 1 if not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -12,13 +13,17 @@ from libs.common.service import ALL_DOORS, Closer, Door, Service
 from libs.integrations.platform import PhonePlatform
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
+from services.billing.figures import take_figures
 from services.billing.jobs import Cutoffs, Dunning
+from services.billing.reconciliation import Reconciliation
 from services.billing.refreshes import Refreshes
 from services.billing.routes import ingress
 from services.billing.settings import BillingSettings
 from services.billing.wishes import Wishes, WishWatch
 
 log = logging.getLogger("relance.billing")
+
+FIGURES_SECONDS = 30.0
 
 
 def create_app(
@@ -49,10 +54,17 @@ def create_app(
     )
     refreshes = Refreshes(service.database, stripe, settings, clock)
     fetching = Job("refreshes", refreshes.fetch_next, settings.poll_seconds, wake_on="refreshes")
+    reconciliation = Reconciliation(service.database, stripe, service.producer, settings, clock)
+    walk = Job(
+        "reconciliation", reconciliation.go_on, every_seconds=settings.poll_seconds, wake_on="stripe_walk"
+    )
+    figures = Job(
+        "reconciliation_figures", partial(take_figures, service.database), every_seconds=FIGURES_SECONDS
+    )
     wishing, platform_closers = _tell_platform(service, settings, clock)
     return service.app(
         handlers=handlers.router,
-        jobs=[job, decisions, fetching, *wishing],
+        jobs=[job, decisions, fetching, walk, figures, *wishing],
         routes=[
             routes.create_router(service.database, settings),
             routes.create_pay_router(service.database, stripe, settings, clock),

@@ -17,7 +17,7 @@ from libs.common.errors import TemporaryFailure
 from libs.integrations.stripe import Invoice, Stripe
 from services.billing import cases, domain, lines, queries
 from services.billing.cases import Scene
-from services.billing.cycles import LostClaimError
+from services.billing.claims import LostClaimError
 from services.billing.domain import Decision, GivenUp, Paid, Situation, Verdict
 from services.billing.domain.team_log import cut_line, cutoff_lines
 from services.billing.queries.debtors import Debtor

@@ -20,6 +20,7 @@ from libs.integrations.stripe import Charge, ChargeOutcome, Invoice, Stripe
 from libs.integrations.stripe.client import ServerFailure
 from services.billing import domain, queries
 from services.billing.cases import Scene, carry_out
+from services.billing.claims import LostClaimError
 from services.billing.domain import AllTried, Attempt, AttemptState, CaseState, TryBegun, TrySettled
 from services.billing.queries.cases import CaseRow
 from services.billing.queries.debtors import Debtor
@@ -31,10 +32,6 @@ log = logging.getLogger("relance.dunning")
 # Stripe keeps a key for at least 24 hours; older tries are looked up before they are repeated.
 KEYS_LIVE = timedelta(hours=20)
 SERVER_FAILURES_BEFORE_LOOKING = 2
-
-
-class LostClaimError(Exception):
-    """Somebody else claimed the case meanwhile: this claimant writes no more."""
 
 
 class Held:

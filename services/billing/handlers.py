@@ -20,7 +20,7 @@ from libs.common.events.directory import (
     StripeEventReplayRequested,
 )
 from libs.common.events.notifications import DeliveryAccepted, DeliveryBounced
-from libs.common.events.scheduler import CutoffDue
+from libs.common.events.scheduler import CutoffDue, StripeReconciliationDue
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import StripeEvent, read_event
@@ -110,6 +110,14 @@ async def wish_restoration(restored: LineRestored, uow: Uow) -> None:
 @router.on(NumberReleased)
 async def wish_release(released: NumberReleased, uow: Uow) -> None:
     await wishes.wish(released, uow)
+
+
+@router.on(StripeReconciliationDue)
+async def ask_for_walk(event: StripeReconciliationDue, uow: Uow) -> None:
+    assert uow.cause is not None, "a walk is asked for by a fact"
+    await queries.reconciliation.mark_wanted(
+        uow.session, uow.now, causation_id=uow.cause.event_id, traceparent=uow.cause.traceparent
+    )
 
 
 @router.fold(CompanyRegistered)

@@ -11,8 +11,9 @@ from libs.common.jobs import backoff_seconds, brief
 from libs.common.telemetry import current_traceparent
 from libs.integrations.stripe import Stripe
 from services.billing import queries
+from services.billing.claims import LostClaimError
 from services.billing.cutoffs import Cutoff
-from services.billing.cycles import Cycle, LostClaimError
+from services.billing.cycles import Cycle
 from services.billing.lines import QUESTIONS
 from services.billing.queries.cases import CaseRow
 from services.billing.queries.lines import LinesRow

@@ -65,7 +65,18 @@ class BillingSettings(CommonSettings):
     )
     platform_workers: int = Field(default=4, ge=1, description="wishes sent at once, of different companies")
     line_alarm_seconds: Seconds = Field(
-        default=300.0, description="how long a wish may wait for its confirmation before it is an alarm"
+        default=300.0,
+        description="how long a wish may wait for its confirmation before it is an alarm",
+    )
+    stripe_reconcile_overlap_seconds: Seconds = Field(
+        default=1800.0,
+        description="how far before what the last walk through Stripe's events reached the next one begins",
+    )
+    stripe_reconcile_grace_seconds: float = Field(
+        default=300.0, ge=0, description="how old an event is before its webhook counts as missed"
+    )
+    stripe_reconcile_invoice_days: int = Field(
+        default=30, ge=0, description="open invoices younger than this that failed unheard get their case"
     )
     dunning_workers: int = Field(default=4, ge=1, description="cases worked at once")
     dunning_policy_file: Path | None = Field(
@@ -146,6 +157,15 @@ class BillingSettings(CommonSettings):
 
     def platform_secrets(self) -> list[str]:
         return _split(self.platform_webhook_secret) if self.platform_webhook_secret else []
+
+    @model_validator(mode="after")
+    def _refuse_an_overlap_that_forgets(self) -> Self:
+        if self.stripe_reconcile_overlap_seconds <= self.stripe_reconcile_grace_seconds:
+            raise ValueError(
+                "STRIPE_RECONCILE_OVERLAP_SECONDS must be more than STRIPE_RECONCILE_GRACE_SECONDS: an event "
+                "that a walk passes over as too young must be seen by the next one"
+            )
+        return self
 
     def webhook_secrets(self) -> list[str]:
         return _split(self.stripe_webhook_secrets)

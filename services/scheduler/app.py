@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 from fastapi import FastAPI
@@ -9,7 +10,7 @@ from fastapi import FastAPI
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
-from services.scheduler import handlers, jobs, routes
+from services.scheduler import domain, handlers, jobs, routes
 from services.scheduler.reading import Reading
 from services.scheduler.settings import SchedulerSettings
 
@@ -21,11 +22,15 @@ def create_app(
     step = settings.signup_first_step
     scan = partial(jobs.scan_signup, service.database, Reading(handlers.router, settings), step)
     check = jobs.CheckUnpaid(service.database, Reading(handlers.router, settings), settings)
+    reconcile = partial(
+        jobs.tell_reconciliation, service.database, timedelta(seconds=settings.reconcile_stripe_seconds)
+    )
     return service.app(
         handlers=handlers.router,
         jobs=[
             Job("signup_scan", scan, every_seconds=settings.signup_scan_seconds),
             Job("check_unpaid", check.run, every_seconds=settings.unpaid_check_seconds),
+            Job(domain.RECONCILE_STRIPE, reconcile, every_seconds=settings.poll_seconds),
         ],
         routes=[routes.create_router(service.database, step, settings.interne_apikey)],
     )

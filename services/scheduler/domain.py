@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ PARIS = ZoneInfo("Europe/Paris")
 
 # The last reminder has no next one that would take its place.
 LAST_REMINDER_TOO_LATE = timedelta(days=14)
+RECONCILE_STRIPE = "reconcile_stripe"
+SLOTS_KEPT = timedelta(days=30)
 
 
 class Status(StrEnum):
@@ -174,3 +176,12 @@ def cutoff_due(cutoff: Cutoff, morning: datetime) -> CutoffDue:
         due_on=morning.astimezone(PARIS).date(),
         deadline_at=cutoff.deadline_at,
     )
+
+
+def latest_slot(now: datetime, period: timedelta) -> datetime:
+    """The last moment of a routine that is due every so often, counted from 1970 so that all clocks agree.
+
+    What was slept through is not made up for: one walk looks at all that came since the last.
+    """
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    return epoch + (now - epoch) // period * period

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from libs.common.database import Database
+from libs.common.events.scheduler import StripeReconciliationDue
 from services.scheduler import domain, queries
 from services.scheduler.domain import ReminderStage, Status, Step
 from services.scheduler.reading import Reading
@@ -112,3 +113,14 @@ class CheckUnpaid:
         if cutoffs:
             log.info("%s deadlines have passed, told for %s", len(cutoffs), morning.date())
         return claimed
+
+
+async def tell_reconciliation(database: Database, period: timedelta) -> int:
+    """Asks for the walk through Stripe's events, once for each moment of the routine."""
+    async with database.begin() as uow:
+        due_at = domain.latest_slot(uow.now, period)
+        if await queries.add_slot(uow.session, domain.RECONCILE_STRIPE, due_at=due_at, now=uow.now):
+            before = due_at - domain.SLOTS_KEPT
+            await queries.delete_old_slots(uow.session, domain.RECONCILE_STRIPE, before=before)
+            await uow.publish(StripeReconciliationDue(due_at=due_at))
+    return 0

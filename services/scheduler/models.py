@@ -102,3 +102,13 @@ class Occurrence(Model):
     status: Mapped[str]
     why: Mapped[str | None]
     decided_at: Mapped[datetime]
+
+
+class Slot(Model):
+    """One moment of a routine that is not about a company. Its key makes it happen once."""
+
+    __tablename__ = "slots"
+
+    routine: Mapped[str] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(primary_key=True)
+    told_at: Mapped[datetime]

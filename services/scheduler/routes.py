@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hmac
 from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, SecretStr
 
 from libs.common.database import Database
+from libs.common.internal_key import InternalKey
 from services.scheduler import queries
 from services.scheduler.domain import Step
 
@@ -45,7 +45,7 @@ class Forecast(BaseModel):
 
 
 def create_router(database: Database, step: Step, key: SecretStr | None) -> APIRouter:
-    router = APIRouter(prefix="/internal", dependencies=[Depends(_KeyCheck(key))])
+    router = APIRouter(prefix="/internal", dependencies=[Depends(InternalKey(key))])
 
     @router.get("/forecast")
     async def show_forecast(
@@ -93,17 +93,3 @@ def _after(registered_at: datetime | None, company_id: UUID | None) -> tuple[dat
     if registered_at.tzinfo is None:
         raise HTTPException(422, "after_registered_at must name its time zone, such as 2026-11-23T10:00:00Z")
     return registered_at, company_id
-
-
-class _KeyCheck:
-    """Closed by default: without a configured key, no key opens."""
-
-    def __init__(self, key: SecretStr | None) -> None:
-        self._key = key
-
-    def __call__(self, x_api_key: Annotated[str | None, Header()] = None) -> None:
-        expected = self._key.get_secret_value() if self._key else ""
-        given = x_api_key or ""
-        is_right = hmac.compare_digest(given.encode(), expected.encode())
-        if not expected or not is_right:
-            raise HTTPException(401, "this internal door opens with the header X-Api-Key (INTERNE_APIKEY)")

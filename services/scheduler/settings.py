@@ -41,6 +41,9 @@ class SchedulerSettings(CommonSettings):
         default=300.0, description="how often the scheduler looks for sign-up steps that are due"
     )
 
+    reconcile_stripe_seconds: Seconds = Field(
+        default=600.0, description="how often Stripe is asked which of its events were missed"
+    )
     unpaid_check_hour: int = Field(
         default=9,
         ge=0,

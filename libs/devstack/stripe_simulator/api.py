@@ -89,6 +89,7 @@ class Answer:
     status: int
     body: Record
     replayed_from: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def answer(world: World, routes: Routes, call: Call) -> Answer:
@@ -99,7 +100,7 @@ async def answer(world: World, routes: Routes, call: Call) -> Answer:
     try:
         saved = idempotency.find(world, key, call.path, call.params)
     except ApiError as error:
-        return Answer(error.status, error.body)
+        return Answer(error.status, error.body, headers=error.headers)
     if saved:
         return Answer(saved["status"], saved["body"], replayed_from=saved["request_id"])
     with idempotency.in_flight(world, key):
@@ -125,7 +126,7 @@ async def _attempt(world: World, routes: Routes, call: Call) -> tuple[Answer, bo
             _refuse_if_told(world, call, after_effect=True)
         return Answer(HTTPStatus.OK, rendered(call, record)), True
     except ApiError as error:
-        return Answer(error.status, error.body), error.is_remembered
+        return Answer(error.status, error.body, headers=error.headers), error.is_remembered
     finally:
         world.commit()
 

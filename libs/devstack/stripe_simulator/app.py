@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
@@ -74,9 +75,16 @@ def _serve_api(app: FastAPI, world: World) -> None:
     @app.api_route("/v1/{path:path}", methods=["GET", "POST", "DELETE"])
     async def serve(request: Request) -> Response:
         request_id = new_id("req")
+        world.requests[f"{request.method} {_without_ids(request.url.path)}"] += 1
+        await world.chaos.before_answer()
+        path = request.url.path
         try:
             call = await _read_call(world, request, request_id)
+            if world.chaos.is_silent(path, after_effect=False):
+                return await _say_nothing(request)
             result = await api.answer(world, routes, call)
+            if world.chaos.is_silent(path, after_effect=True):
+                return await _say_nothing(request)
         except ApiError as error:
             return JSONResponse(error.body, error.status, headers={"Request-Id": request_id})
         if call.is_payment and await _is_answer_lost(world):
@@ -114,9 +122,22 @@ def _headers(call: Call, request_id: str, result: api.Answer) -> dict[str, str]:
     headers = {"Request-Id": request_id, "Stripe-Version": call.version}
     if call.act.cause.idempotency_key:
         headers["Idempotency-Key"] = call.act.cause.idempotency_key
+    headers.update(result.headers)
     if result.replayed_from:
         headers.update({"Idempotent-Replayed": "true", "Original-Request": result.replayed_from})
     return headers
+
+
+async def _say_nothing(request: Request) -> Response:
+    """The connection stays open until the caller gives up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        continue
+    return LostAnswer()
+
+
+def _without_ids(path: str) -> str:
+    """`/v1/invoices/in_1a2b/pay` as `/v1/invoices/{id}/pay`."""
+    return re.sub(r"/[a-z]+_\w*\d\w*", "/{id}", path)
 
 
 class LostAnswer(Response):

@@ -20,12 +20,14 @@ EVERY_TYPE = "*"
 @dataclass(frozen=True)
 class DeliveryRule:
     """How the deliveries of an event travel: `copies` of each, at once, in random order, each up to
-    `max_delay_seconds` late, the first `lose_first` tries of each never arriving."""
+    `max_delay_seconds` late, the first `lose_first` tries of each never arriving; `lose_all`: none ever
+    arrives and Stripe has given up, as after its three days of retries."""
 
     copies: int = 1
     shuffle: bool = False
     max_delay_seconds: float = 0.0
     lose_first: int = 0
+    lose_all: bool = False
 
     def delay_seconds(self) -> float:
         longest = max(self.max_delay_seconds, _SHUFFLE_SECONDS if self.shuffle else 0.0)
@@ -53,6 +55,7 @@ class Chaos:
             "id": "chaos",
             "deliveries": {},
             "payment": asdict(PaymentRule()),
+            "latency_seconds": 0.0,
             "failures": [],
         }
 
@@ -64,15 +67,31 @@ class Chaos:
         self._row["payment"] = asdict(rule)
         self._store.put(self._row)
 
-    def add_failures(self, *, status: int, count: int, path: str, after_effect: bool) -> None:
-        """Let the next `count` requests whose path contains `path` fail, before or after their effect."""
+    def set_latency(self, seconds: float) -> None:
+        """Every request of the API is answered so much later."""
+        self._row["latency_seconds"] = seconds
+        self._store.put(self._row)
+
+    def add_failures(
+        self, *, status: int, count: int, path: str, after_effect: bool, retry_after_seconds: float | None
+    ) -> None:
+        """Let the next `count` requests whose path contains `path` fail, before or after their effect.
+
+        `status` 0: no answer ever comes.
+        """
         self._row["failures"].append(
-            {"status": status, "left": count, "path": path, "after_effect": after_effect}
+            {
+                "status": status,
+                "left": count,
+                "path": path,
+                "after_effect": after_effect,
+                "retry_after_seconds": retry_after_seconds,
+            }
         )
         self._store.put(self._row)
 
     def clear(self) -> None:
-        self._row.update(deliveries={}, payment=asdict(PaymentRule()), failures=[])
+        self._row.update(deliveries={}, payment=asdict(PaymentRule()), failures=[], latency_seconds=0.0)
         self._store.put(self._row)
 
     def rule_for(self, event_type: str) -> DeliveryRule:
@@ -82,15 +101,32 @@ class Chaos:
 
     def failure_for(self, path: str, *, after_effect: bool) -> ApiError | None:
         """The failure that is due for a request, used up by asking."""
+        failure = self._use_up(path, after_effect=after_effect, is_silence=False)
+        if failure is None:
+            return None
+        if failure["status"] == 429:  # noqa: PLR2004
+            return errors.rate_limited(failure["retry_after_seconds"])
+        return errors.server_error(failure["status"])
+
+    def is_silent(self, path: str, *, after_effect: bool) -> bool:
+        """Whether a request is to get no answer, ever; used up by asking."""
+        return self._use_up(path, after_effect=after_effect, is_silence=True) is not None
+
+    def _use_up(self, path: str, *, after_effect: bool, is_silence: bool) -> Record | None:
+        failure: Record
         for failure in self._row["failures"]:
-            if failure["after_effect"] == after_effect and failure["path"] in path:
+            is_meant = failure["after_effect"] == after_effect and failure["path"] in path
+            if is_meant and (failure["status"] == 0) == is_silence:
                 failure["left"] -= 1
                 if failure["left"] <= 0:
                     self._row["failures"].remove(failure)
                 self._store.put(self._row)
-                status = failure["status"]
-                return errors.rate_limited() if status == 429 else errors.server_error(status)  # noqa: PLR2004
+                return failure
         return None
+
+    async def before_answer(self) -> None:
+        if seconds := self._row.get("latency_seconds", 0.0):
+            await asyncio.sleep(seconds)
 
     async def before_charge(self) -> None:
         await asyncio.sleep(_RANDOM.uniform(*self._row["payment"]["before_seconds"]))
@@ -106,4 +142,5 @@ class Chaos:
         return is_lost
 
     def settings(self) -> Record:
-        return {key: self._row[key] for key in ("deliveries", "payment", "failures")}
+        names = ("deliveries", "payment", "failures", "latency_seconds")
+        return {name: self._row.get(name) for name in names}

@@ -69,7 +69,8 @@ class InvoiceState:
 
 @dataclass(frozen=True)
 class SimulatorState:
-    """Counts by status, outcome or type; `now` is the simulated Unix time."""
+    """Counts by status, outcome or type; `now` is the simulated Unix time, `requests` those of the API since
+    the simulator started, by method and path."""
 
     now: int
     counts: dict[str, int]
@@ -78,6 +79,7 @@ class SimulatorState:
     charges: dict[str, int]
     events: dict[str, int]
     deliveries: dict[str, int]
+    requests: dict[str, int]
     chaos: dict[str, Any]
 
 
@@ -184,8 +186,10 @@ class SimulatorControl:
         shuffle: bool = False,
         max_delay_seconds: float = 0.0,
         lose_first: int = 0,
+        lose_all: bool = False,
     ) -> None:
-        """How webhooks of events still to come travel: copies at once, shuffled, late, lost at first."""
+        """How webhooks of events still to come travel: copies at once, shuffled, late, lost at first, or lost
+        for good with all their retries."""
         await self._post(
             "/chaos/deliveries",
             {
@@ -194,6 +198,7 @@ class SimulatorControl:
                 "shuffle": shuffle,
                 "max_delay_seconds": max_delay_seconds,
                 "lose_first": lose_first,
+                "lose_all": lose_all,
             },
         )
 
@@ -211,13 +216,32 @@ class SimulatorControl:
         )
 
     async def fail_requests(
-        self, *, status: int = 500, count: int = 1, path: str = "/v1/", after_effect: bool = False
+        self,
+        *,
+        status: int = 500,
+        count: int = 1,
+        path: str = "/v1/",
+        after_effect: bool = False,
+        retry_after_seconds: float | None = None,
     ) -> None:
-        """Let the next `count` requests whose path contains `path` fail, before or after their effect."""
+        """Let the next `count` requests whose path contains `path` fail, before or after their effect.
+
+        `status` 0: no answer ever comes.
+        """
         await self._post(
             "/chaos/failures",
-            {"status": status, "count": count, "path": path, "after_effect": after_effect},
+            {
+                "status": status,
+                "count": count,
+                "path": path,
+                "after_effect": after_effect,
+                "retry_after_seconds": retry_after_seconds,
+            },
         )
+
+    async def latency(self, seconds: float) -> None:
+        """From now on every request of the API is answered so much later."""
+        await self._post("/chaos/latency", {"seconds": seconds})
 
     async def calm(self) -> None:
         """Switch all troubles off."""

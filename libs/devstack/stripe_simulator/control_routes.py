@@ -44,6 +44,7 @@ class DeliveryWish(BaseModel):
     shuffle: bool = False
     max_delay_seconds: Annotated[float, Field(ge=0)] = 0.0
     lose_first: Annotated[int, Field(ge=0)] = 0
+    lose_all: bool = False
 
 
 class PaymentWish(BaseModel):
@@ -57,6 +58,11 @@ class FailureWish(BaseModel):
     count: int = 1
     path: str = "/v1/"
     after_effect: bool = False
+    retry_after_seconds: float | None = None
+
+
+class LatencyWish(BaseModel):
+    seconds: Annotated[float, Field(ge=0)]
 
 
 class EndpointWish(BaseModel):
@@ -167,7 +173,7 @@ def _add_troubles(controls: APIRouter, world: World) -> None:
 
     @controls.post("/chaos/deliveries")
     async def set_deliveries(wish: DeliveryWish) -> Record:
-        rule = DeliveryRule(wish.copies, wish.shuffle, wish.max_delay_seconds, wish.lose_first)
+        rule = DeliveryRule(wish.copies, wish.shuffle, wish.max_delay_seconds, wish.lose_first, wish.lose_all)
         world.chaos.set_deliveries(wish.event_type, rule)
         return saved()
 
@@ -179,8 +185,17 @@ def _add_troubles(controls: APIRouter, world: World) -> None:
     @controls.post("/chaos/failures")
     async def add_failures(wish: FailureWish) -> Record:
         world.chaos.add_failures(
-            status=wish.status, count=wish.count, path=wish.path, after_effect=wish.after_effect
+            status=wish.status,
+            count=wish.count,
+            path=wish.path,
+            after_effect=wish.after_effect,
+            retry_after_seconds=wish.retry_after_seconds,
         )
+        return saved()
+
+    @controls.post("/chaos/latency")
+    async def set_latency(wish: LatencyWish) -> Record:
+        world.chaos.set_latency(wish.seconds)
         return saved()
 
     @controls.delete("/chaos")
@@ -202,6 +217,7 @@ def _add_books(controls: APIRouter, world: World) -> None:
             "charges": Counter(row["status"] for row in store.oldest_first("charge")),
             "events": Counter(row["type"] for row in store.oldest_first("event")),
             "deliveries": Counter(row["status"] for row in store.oldest_first("_delivery")),
+            "requests": world.requests,
             "chaos": world.chaos.settings(),
         }
 

@@ -110,6 +110,7 @@ class Deliverer:
             "endpoint": endpoint["id"],
             "status": _PENDING,
             "lose_first": rule.lose_first,
+            "lose_all": rule.lose_all,
             "tries": [],
         }
         self._store.put(delivery)
@@ -141,7 +142,7 @@ class Deliverer:
     async def _attempt(
         self, delivery: Record, endpoint: Record, event: Record
     ) -> tuple[int | None, str | None]:
-        if len(delivery["tries"]) < delivery["lose_first"]:
+        if delivery.get("lose_all") or len(delivery["tries"]) < delivery["lose_first"]:
             return None, "lost on the way, as told"
         body = self._body(event, endpoint)
         at = int(time.time())
@@ -167,7 +168,7 @@ class Deliverer:
         tries = len(delivery["tries"])
         if is_accepted:
             delivery["status"] = "delivered"
-        elif tries >= self._settings.webhook_tries:
+        elif delivery.get("lose_all") or tries >= self._settings.webhook_tries:
             delivery["status"] = "failed"
         else:
             self._send_after(delivery, self._back_off_seconds(tries))

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+SHOULD_RETRY = "Stripe-Should-Retry"
 DOC_URL = "https://stripe.com/docs/error-codes/{}"
 
 
@@ -14,11 +15,19 @@ class ApiError(Exception):
     """
 
     def __init__(
-        self, status: int, error_type: str, message: str, *, is_remembered: bool = False, **fields: Any
+        self,
+        status: int,
+        error_type: str,
+        message: str,
+        *,
+        is_remembered: bool = False,
+        headers: dict[str, str] | None = None,
+        **fields: Any,
     ) -> None:
         super().__init__(message)
         self.status = int(status)
         self.is_remembered = is_remembered
+        self.headers = headers or {}
         self.fields: dict[str, Any] = {"type": error_type, "message": message, **fields}
         if "code" in fields:
             self.fields["doc_url"] = DOC_URL.format(fields["code"].replace("_", "-"))
@@ -60,13 +69,24 @@ def locked(key: str) -> ApiError:
         "This object cannot be accessed right now because another API request or Stripe process is "
         f"currently accessing it ({key})."
     )
-    return ApiError(HTTPStatus.TOO_MANY_REQUESTS, "invalid_request_error", message, code="lock_timeout")
+    return ApiError(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "invalid_request_error",
+        message,
+        headers={SHOULD_RETRY: "true"},
+        code="lock_timeout",
+    )
 
 
-def rate_limited() -> ApiError:
+def rate_limited(retry_after_seconds: float | None = None) -> ApiError:
     message = "Request rate limit exceeded."
-    return ApiError(HTTPStatus.TOO_MANY_REQUESTS, "invalid_request_error", message, code="rate_limit")
+    headers = {} if retry_after_seconds is None else {"Retry-After": f"{retry_after_seconds:g}"}
+    return ApiError(
+        HTTPStatus.TOO_MANY_REQUESTS, "invalid_request_error", message, headers=headers, code="rate_limit"
+    )
 
 
 def server_error(status: int) -> ApiError:
-    return ApiError(status, "api_error", "An unknown error occurred", is_remembered=True)
+    """Remembered for the key: the same request again would only be told the same."""
+    headers = {SHOULD_RETRY: "false"}
+    return ApiError(status, "api_error", "An unknown error occurred", is_remembered=True, headers=headers)

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,7 @@ class World:
         self.clock = SimulatedClock(self.store)
         self.chaos = Chaos(self.store)
         self.deliverer = Deliverer(settings, self.store)
+        self.requests: Counter[str] = Counter()
         self._locked: set[str] = set()
 
     def commit(self) -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 import stripe
 from aiolimiter import AsyncLimiter
-from stripe.params import CustomerPaymentMethodListParams
+from stripe.params import (
+    CustomerPaymentMethodListParams,
+    EventListParams,
+    EventListParamsCreated,
+    InvoiceListParams,
+)
 from stripe.params.billing_portal import SessionCreateParams
 
 from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
@@ -49,6 +55,22 @@ class Charge:
     outcome: ChargeOutcome
     decline_code: str | None = None
     invoice: Invoice | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of the list of events, newest first, each as Stripe's JSON has it."""
+
+    events: list[JsonObject]
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InvoicePage:
+    """A page of a list of invoices, newest first."""
+
+    invoices: list[Invoice]
+    has_more: bool
 
 
 class ServerFailure(UnknownOutcome):
@@ -167,6 +189,33 @@ class Stripe:
             params["return_url"] = return_url
         session = await self._call(self._client.v1.billing_portal.sessions.create_async(params))
         return str(session["url"])
+
+    async def list_events(
+        self, types: Sequence[str], *, since: datetime, until: datetime | None, older_than: str | None
+    ) -> EventPage:
+        """Events of these types created at `since` or later and before `until`; `older_than` is the id of the
+        last one of the page before."""
+        created: EventListParamsCreated = {"gte": int(since.timestamp())}
+        if until is not None:
+            created["lt"] = int(until.timestamp())
+        params: EventListParams = {"types": list(types), "created": created, "limit": LARGEST_PAGE}
+        if older_than is not None:
+            params["starting_after"] = older_than
+        page = await self._call(self._client.v1.events.list_async(params))
+        return EventPage(page["data"], bool(page.get("has_more")))
+
+    async def list_open_invoices(self, *, since: datetime, older_than: str | None) -> InvoicePage:
+        """Invoices that Stripe collects by itself, created at `since` or later, and still open."""
+        params: InvoiceListParams = {
+            "status": "open",
+            "collection_method": "charge_automatically",
+            "created": {"gte": int(since.timestamp())},
+            "limit": LARGEST_PAGE,
+        }
+        if older_than is not None:
+            params["starting_after"] = older_than
+        page = await self._call(self._client.v1.invoices.list_async(params))
+        return InvoicePage([read_invoice(thing) for thing in page["data"]], bool(page.get("has_more")))
 
     async def _call(self, call: Awaitable[Any]) -> JsonObject:
         async with self._limiter:

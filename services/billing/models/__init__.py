@@ -1,6 +1,6 @@
 """Billing's tables; `migrations/` makes them, a test compares."""
 
-from services.billing.models import lines, payments
+from services.billing.models import lines, payments, reconciliation
 from services.billing.models.base import Model
 
-__all__ = ["Model", "lines", "payments"]
+__all__ = ["Model", "lines", "payments", "reconciliation"]

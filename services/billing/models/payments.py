@@ -65,6 +65,7 @@ class StripeEventKept(Model):
     outcome: Mapped[str | None]
     __table_args__ = (
         Index("stripe_events_by_age", "received_at"),
+        Index("stripe_events_by_created_at", "created_at"),
         Index("stripe_events_by_customer", "stripe_customer_id", "created_at"),
     )
 

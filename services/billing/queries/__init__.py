@@ -1,7 +1,8 @@
 """Billing's SQL: `events`, `stripe_copy` and `subscriptions` for what Stripe and the directory told,
 `debtors` for whose it is, `cases` and `attempts` for dunning, `lines`, `situations` and `line_copies` for
 what becomes of a company's phone lines, `history` for looking back,
-`ways_to_pay` for the links in mails, `wishes` for what is wanted of lines."""
+`ways_to_pay` for the links in mails, `wishes` for what is wanted of lines,
+`reconciliation` for what was missed."""
 
 from services.billing.queries import (
     attempts,
@@ -11,6 +12,7 @@ from services.billing.queries import (
     history,
     line_copies,
     lines,
+    reconciliation,
     situations,
     stripe_copy,
     subscriptions,
@@ -26,6 +28,7 @@ __all__ = [
     "history",
     "line_copies",
     "lines",
+    "reconciliation",
     "situations",
     "stripe_copy",
     "subscriptions",

@@ -39,6 +39,10 @@ _LIST = text(f"""
     order by invoice_id for update
 """)  # noqa: S608
 
+_LIST_KNOWN = text("""
+    select invoice_id from dunning_cases where invoice_id = any(cast(:invoice_ids as text[]))
+""")
+
 _CLAIM = text(f"""
     update dunning_cases set fence = fence + 1, lease_until = now() + make_interval(secs => :lease_seconds)
     where invoice_id in (
@@ -121,6 +125,11 @@ async def list_cases(session: AsyncSession, invoice_ids: Sequence[str]) -> dict[
     first."""
     rows = await session.execute(_LIST, {"invoice_ids": list(invoice_ids)})
     return {row.invoice_id: _case_row(row) for row in rows}
+
+
+async def list_known_invoices(session: AsyncSession, invoice_ids: Sequence[str]) -> set[str]:
+    """Those that have a case, whatever its state."""
+    return set((await session.execute(_LIST_KNOWN, {"invoice_ids": list(invoice_ids)})).scalars())
 
 
 async def find_case(session: AsyncSession, invoice_id: str) -> CaseRow | None:

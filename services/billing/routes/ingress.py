@@ -16,16 +16,11 @@ from starlette.types import Message, Receive, Scope, Send
 from libs.common.clock import Clock
 from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure, TemporaryFailure
-from libs.common.events.stripe import (
-    StripeEventReceived,
-    read_stripe_event,
-    stripe_event_uuid,
-    stripe_key,
-)
+from libs.common.events.stripe import read_stripe_event
 from libs.common.producer import Producer
-from libs.common.telemetry import new_traceparent
 from libs.common.topics import topic_of
 from libs.integrations.stripe import SignatureRefused, verify_signature
+from services.billing.records import BY_WEBHOOK, record_of
 from services.billing.settings import BillingSettings
 
 log = logging.getLogger("relance.ingress")
@@ -108,15 +103,7 @@ class Ingress:
         )
         event = read_stripe_event(body)
         self._check_ours(event)
-        return Envelope(
-            event_id=stripe_event_uuid(event["id"]),
-            type=StripeEventReceived.type,
-            source="/stripe/webhook",
-            key=stripe_key(event),
-            time=now,
-            data=body,
-            traceparent=new_traceparent(),
-        )
+        return record_of(event, body, source=BY_WEBHOOK, now=now)
 
     def _check_ours(self, event: dict[str, Any]) -> None:
         if event.get("account"):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Query
+from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, ConfigDict
 
 from libs.common.database import Database
+from libs.common.internal_key import InternalKey
 from services.billing import queries, replay
+from services.billing.figures import Figures, get_figures
 from services.billing.settings import BillingSettings
 
 
@@ -49,12 +50,7 @@ class PreviewAnswer(_Answer):
 
 
 def create_router(database: Database, settings: BillingSettings) -> APIRouter:
-    def check_key(x_api_key: Annotated[str, Header()] = "") -> None:
-        key = settings.interne_apikey
-        if key is None or not hmac.compare_digest(key.get_secret_value().encode(), x_api_key.encode()):
-            raise HTTPException(401, "the internal API key is missing or wrong")
-
-    router = APIRouter(prefix="/internal", dependencies=[Depends(check_key)])
+    router = APIRouter(prefix="/internal", dependencies=[Depends(InternalKey(settings.interne_apikey))])
 
     @router.get("/unmatched-customers")
     async def list_unmatched(
@@ -67,6 +63,12 @@ def create_router(database: Database, settings: BillingSettings) -> APIRouter:
         return UnmatchedCustomers(
             customers=page, next=page[-1].stripe_customer_id if len(rows) > limit else None
         )
+
+    @router.get("/reconciliation")
+    async def show_reconciliation() -> Figures:
+        """What came, what was missing, what was recovered."""
+        async with database.begin() as uow:
+            return await get_figures(uow)
 
     @router.get("/stripe-events/{stripe_event_id}/replay-preview")
     async def preview_replay(stripe_event_id: str) -> PreviewAnswer:

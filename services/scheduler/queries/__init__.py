@@ -8,6 +8,7 @@ from services.scheduler.queries.signup import (
     fold_subscribed,
     list_coming,
 )
+from services.scheduler.queries.slots import add_slot, delete_old_slots
 from services.scheduler.queries.unpaid import (
     add_due_cutoffs,
     add_due_reminders,
@@ -20,6 +21,8 @@ __all__ = [
     "add_due_cutoffs",
     "add_due_occurrences",
     "add_due_reminders",
+    "add_slot",
+    "delete_old_slots",
     "fold_closed",
     "fold_linked",
     "fold_registered",

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from libs.common.service import ALL_DOORS, Door
 from libs.devstack.ports import free_port
 from libs.devstack.stripe_simulator.control import SimulatorControl
 from services.billing.app import create_app
@@ -21,6 +22,7 @@ from tests.world import World, until
 
 SECRET = "whsec_for_tests_only"
 KEY = "sk_test_simulator"
+INTERNAL_KEY = "an-internal-key-for-tests"
 
 
 class Clock:
@@ -44,6 +46,7 @@ class Billing:
     stripe: SimulatorControl
     http: httpx.AsyncClient
     settings: BillingSettings
+    clock: Clock
 
     async def at_rest(self, *, seconds: float = 40) -> None:
         """Until Stripe has delivered everything and billing has worked all of it."""
@@ -66,7 +69,12 @@ class Billing:
 
     def new_app(self) -> FastAPI:
         """Another instance of the same service."""
-        return create_app(self.settings)
+        return create_app(self.settings, clock=self.clock)
+
+    async def time_passes(self, span: timedelta) -> None:
+        """At Stripe and here."""
+        self.clock.ahead += span
+        await self.stripe.advance_clock(int(span.total_seconds()))
 
 
 @pytest.fixture
@@ -80,9 +88,17 @@ async def billing(world: World, clock: Clock, tmp_path: Path) -> AsyncIterator[B
         yield service
 
 
+@pytest.fixture
+async def idle_billing(world: World, clock: Clock, tmp_path: Path) -> AsyncIterator[Billing]:
+    """It hears and shows, but starts no job of its own: those are in the test's hands."""
+    doors = frozenset({Door.HTTP, Door.KAFKA})
+    async with running_billing(world, clock, tmp_path, doors=doors) as service:
+        yield service
+
+
 @asynccontextmanager
 async def running_billing(
-    world: World, clock: Clock, tmp_path: Path, **changes: object
+    world: World, clock: Clock, tmp_path: Path, *, doors: frozenset[Door] = ALL_DOORS, **changes: object
 ) -> AsyncIterator[Billing]:
     """The service behind a real socket, and its Stripe, whose data stay in the folder."""
     port, stripe_port = free_port(), free_port()
@@ -96,6 +112,8 @@ async def running_billing(
         stripe_api_base=f"http://127.0.0.1:{stripe_port}",
         stripe_timeout_seconds=2,
         stripe_requests_per_second=500,
+        stripe_reconcile_grace_seconds=0,
+        interne_apikey=INTERNAL_KEY,
         billing_public_url=f"http://127.0.0.1:{port}",
         # Stripe's own clock is not moved.
         stripe_webhook_tolerance_seconds=10**9,
@@ -105,8 +123,10 @@ async def running_billing(
         log = tmp_path / "stripe.log"
         ready = stack.enter_context(running("libs.devstack.stripe_simulator", arguments, log))
         stripe = await stack.enter_async_context(SimulatorControl(ready["url"]))
-        http = await stack.enter_async_context(world.serving(create_app(settings, clock=clock), port))
-        service = Billing(world, stripe, http, settings)
+        http = await stack.enter_async_context(
+            world.serving(create_app(settings, doors=doors, clock=clock), port)
+        )
+        service = Billing(world, stripe, http, settings, clock)
 
         async def is_ready() -> bool:
             return (await http.get("/readyz")).status_code == 200
