@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
+from libs.integrations.breaker import Breaker
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
 from services.billing.figures import take_figures
@@ -28,14 +29,16 @@ def create_app(
         api_base=settings.stripe_api_base,
         timeout_seconds=settings.stripe_timeout_seconds,
         requests_per_second=settings.stripe_requests_per_second,
+        breaker=Breaker(
+            failures=settings.stripe_breaker_failures, rest_seconds=settings.stripe_breaker_rest_seconds
+        ),
     )
     dunning = Dunning(service.database, stripe, settings, clock)
     job = Job(
         "dunning",
-        dunning.work_due_case,
+        dunning.begin_due_cases,
         every_seconds=settings.poll_seconds,
         wake_on="dunning_cycles",
-        workers=settings.dunning_workers,
     )
     reconciliation = Reconciliation(service.database, stripe, service.producer, settings, clock)
     walk = Job(
@@ -49,5 +52,5 @@ def create_app(
         jobs=[job, walk, figures],
         routes=[routes.create_router(service.database, settings.interne_apikey)],
         doorways={routes.PATH: routes.Ingress(settings, service.producer, clock)},
-        closers=[stripe.close],
+        closers=[dunning.close, stripe.close],
     )

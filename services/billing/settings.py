@@ -22,7 +22,9 @@ class BillingSettings(CommonSettings):
     )
     stripe_webhook_max_bytes: int = Field(default=262_144, ge=1024, description="the largest body accepted")
     stripe_timeout_seconds: Seconds = Field(default=30.0, description="the longest wait for Stripe's answer")
-    stripe_requests_per_second: float = Field(default=25.0, gt=0, description="the pace asked of Stripe")
+    stripe_requests_per_second: float = Field(
+        default=25.0, gt=0, description="requests to Stripe, of all workers of a process together"
+    )
     stripe_reconcile_overlap_seconds: Seconds = Field(
         default=1800.0,
         description="how far before what the last walk through Stripe's events reached the next one begins",
@@ -37,7 +39,17 @@ class BillingSettings(CommonSettings):
         default=None,
         description="at least 16 characters; opens the internal doors (X-Api-Key). None: they stay closed",
     )
-    dunning_workers: int = Field(default=4, ge=1, description="cases worked at once")
+    stripe_breaker_failures: int = Field(
+        default=5, ge=1, description="failures of Stripe in a row after which no case is begun"
+    )
+    stripe_breaker_rest_seconds: Seconds = Field(
+        default=10.0, description="how long nothing is begun then, before one case tries"
+    )
+    dunning_workers: int = Field(
+        default=100,
+        ge=1,
+        description="cases worked at once at most; as many are as use the pace, however slow Stripe is",
+    )
     dunning_deadline_days: int = Field(default=14, ge=1, description="days from the first failure to pay")
     dunning_skips_hopeless: bool = Field(
         default=True, description="leave out methods whose last decline was final, or that are cooling down"

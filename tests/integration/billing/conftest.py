@@ -105,6 +105,8 @@ async def running_billing(
             "stripe_timeout_seconds": 2,
             "stripe_requests_per_second": 500,
             "stripe_reconcile_grace_seconds": 0,
+            "stripe_breaker_rest_seconds": 0.3,
+            "dunning_workers": 8,
             "interne_apikey": INTERNAL_KEY,
             **overrides,
         },
