@@ -16,6 +16,7 @@ from services.billing.figures import take_figures
 from services.billing.jobs import Dunning
 from services.billing.reconciliation import Reconciliation
 from services.billing.settings import BillingSettings
+from services.billing.subscription_checks import SubscriptionChecks
 
 FIGURES_SECONDS = 30.0
 
@@ -47,9 +48,16 @@ def create_app(
     figures = Job(
         "reconciliation_figures", partial(take_figures, service.database), every_seconds=FIGURES_SECONDS
     )
+    checks = SubscriptionChecks(service.database, stripe, settings)
+    check = Job(
+        "subscription_checks",
+        checks.work_due_check,
+        every_seconds=settings.poll_seconds,
+        wake_on="subscription_checks",
+    )
     return service.app(
         handlers=handlers.router,
-        jobs=[job, walk, figures],
+        jobs=[job, walk, figures, check],
         routes=[routes.create_router(service.database, settings.interne_apikey)],
         doorways={routes.PATH: routes.Ingress(settings, service.producer, clock)},
         closers=[dunning.close, stripe.close],

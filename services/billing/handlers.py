@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.database import Uow
 from libs.common.events.billing import SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered
-from libs.common.events.scheduler import StripeReconciliationDue
+from libs.common.events.scheduler import StripeReconciliationDue, SubscriptionCheckDue
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
-from libs.integrations.stripe import read_event
+from libs.integrations.stripe import StripeEvent, read_event
 from services.billing import domain, queries
 from services.billing.cases import Scene, carry_out
 from services.billing.domain import (
@@ -123,6 +123,21 @@ async def _see_subscription(begun: SubscriptionBegun, debtor: Debtor, uow: Uow) 
         )
     )
     return "told subscription_started"
+
+
+async def take_in_fetched(event: StripeEvent, uow: Uow) -> str:
+    """What was fetched from Stripe, by the way that a webhook takes; Stripe did not send this `event`."""
+    changes = domain.translate(event)
+    known = await _store([changes], uow.session)
+    return "; ".join([await _apply(change, known, uow) for change in changes]) or "known and ignored"
+
+
+@router.on(SubscriptionCheckDue)
+async def ask_for_check(event: SubscriptionCheckDue, uow: Uow) -> None:
+    assert uow.cause is not None, "a check is asked for by a fact"
+    await queries.subscription_checks.add_check(
+        uow.session, event, causation_id=uow.cause.event_id, traceparent=uow.cause.traceparent
+    )
 
 
 @router.on(StripeReconciliationDue)

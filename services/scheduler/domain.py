@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from libs.common.events.scheduler import SignupStepDue
 
 SIGNUP_ROUTINE = "signup_routine"
 SIGNUP_FIRST_STEP = "signup_first_step"
 RECONCILE_STRIPE = "reconcile_stripe"
+CHECK_SUBSCRIPTIONS = "check_stripe_enterprise_subscription"
 SLOTS_KEPT = timedelta(days=30)
+PARIS = ZoneInfo("Europe/Paris")
+CHECK_TOO_LATE = timedelta(days=1)
+_MIDDLE_OF_MONTH = 15
 
 
 class Status(StrEnum):
@@ -91,3 +96,11 @@ def latest_slot(now: datetime, period: timedelta) -> datetime:
     """
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return epoch + (now - epoch) // period * period
+
+
+def latest_subscription_check(now: datetime) -> datetime | None:
+    """The last midnight in Paris of a 1st or a 15th; None when that is too long ago to make up for."""
+    local = now.astimezone(PARIS)
+    day = _MIDDLE_OF_MONTH if local.day >= _MIDDLE_OF_MONTH else 1
+    due_at = datetime(local.year, local.month, day, tzinfo=PARIS)
+    return due_at if now - due_at < CHECK_TOO_LATE else None

@@ -39,6 +39,11 @@ class SchedulerSettings(CommonSettings):
         default=600.0, description="how often Stripe is asked which of its events were missed"
     )
 
+    check_stripe_enterprise_subscription: bool = Field(
+        default=False,
+        description="compare every subscription with Stripe's on the 1st and the 15th, at midnight in Paris",
+    )
+
     @field_validator("scheduler_database_url")
     @classmethod
     def _refuse_other_databases(cls, value: SecretStr | None) -> SecretStr | None:

@@ -51,7 +51,7 @@ API_VERSION = "2026-06-24.dahlia"
 LARGEST_PAGE = 100
 MOST_CONNECTIONS = 200
 WITH_ALL = ("customer", "parent.subscription_details.subscription", "payments.data.payment.payment_intent")
-LONGEST_BURST_SECONDS = 0.1
+LONGEST_BURST_SECONDS = 0.2
 """After a rest, at most what the pace allows in so much time is sent at once."""
 LONGEST_QUEUE_SECONDS = 1.0
 """Work for so much time waits for its turn: enough that none of the pace is lost, no more than that."""
@@ -156,6 +156,10 @@ class Stripe:
             default_payment_method_id=default_method_id(thing),
             last_failed_method_id=last_failed_method_id(payment_intents(thing.get("payments") or {})),
         )
+
+    async def get_subscription(self, subscription_id: str) -> JsonObject:
+        """As an event about it would hold it. Raises PermanentFailure when Stripe knows none of this id."""
+        return await self._call(self._client.v1.subscriptions.retrieve_async(subscription_id))
 
     async def list_payment_methods(self, customer_id: str) -> list[PaymentMethod]:
         """All of a customer's saved methods, of every type, newest first."""

@@ -13,6 +13,7 @@ from libs.common.events.billing import InvoiceUnpaid, PaymentRecovered
 from libs.devstack.stripe_simulator.control import RenewalMade
 from libs.integrations.stripe import Stripe
 from libs.integrations.stripe.answers import ServerFailure
+from libs.integrations.stripe.client import LONGEST_BURST_SECONDS
 from tests.integration.billing.conftest import Billing
 from tests.world import until
 
@@ -113,7 +114,7 @@ async def test_all_callers_together_keep_the_pace_and_bursts_are_short(
 
     await asyncio.gather(*(call() for _ in range(int(pace) * 2)))
     await stripe.close()
-    burst = max(1, pace / 10)
+    burst = max(1, pace * LONGEST_BURST_SECONDS)
     for number, moment in enumerate(let_go, start=1):
         assert number <= burst + 1 + pace * (moment - let_go[0])
 

@@ -1,4 +1,4 @@
-"""The scheduler's SQL: its copy of what it heard, and what is due."""
+"""What was heard of companies, and whose sign-up step is due."""
 
 from __future__ import annotations
 
@@ -211,25 +211,3 @@ async def list_coming(
         "limit": limit,
     }
     return list((await session.execute(_LIST_COMING, values)).all())
-
-
-# The latest moment only: an older one, by a clock that is behind, is not told after a newer one.
-_ADD_SLOT = text("""
-    insert into slots (routine, due_at, told_at)
-    select :routine, :due_at, :now
-    where not exists (select from slots where routine = :routine and due_at >= :due_at)
-    on conflict do nothing
-    returning due_at
-""")
-
-_DELETE_OLD_SLOTS = text("delete from slots where routine = :routine and due_at < :before")
-
-
-async def add_slot(session: AsyncSession, routine: str, *, due_at: datetime, now: datetime) -> bool:
-    """Answers whether this moment is new, hence to be told."""
-    values = {"routine": routine, "due_at": due_at, "now": now}
-    return (await session.execute(_ADD_SLOT, values)).first() is not None
-
-
-async def delete_old_slots(session: AsyncSession, routine: str, *, before: datetime) -> None:
-    await session.execute(_DELETE_OLD_SLOTS, {"routine": routine, "before": before})
