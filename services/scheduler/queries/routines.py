@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# Whoever is heard first stays: the start that is earliest, an end that is never taken back.
+# In any order: the earliest start with its company, and an end that is never taken back.
 _FOLD_SUBSCRIPTIONS = text("""
     insert into subscriptions as s (subscription_id, company_id, started_at, ended_at)
     select distinct on (subscription_id) subscription_id, company_id,
@@ -22,6 +22,8 @@ _FOLD_SUBSCRIPTIONS = text("""
     ) as heard (subscription_id, company_id, at, ended_at)
     order by subscription_id, at
     on conflict (subscription_id) do update set
+        company_id = case when excluded.started_at < s.started_at then excluded.company_id
+                     else s.company_id end,
         started_at = least(s.started_at, excluded.started_at),
         ended_at = least(s.ended_at, excluded.ended_at)
 """)
