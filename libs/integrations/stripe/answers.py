@@ -14,6 +14,8 @@ TOO_MANY_REQUESTS = 429
 CONFLICT = 409
 SERVER_ERROR = 500
 KEY_REFUSED_SECONDS = 30.0
+LONGEST_WISH_SECONDS = 300.0
+"""A `Retry-After` beyond this is some proxy's mistake, and nothing would be collected meanwhile."""
 
 
 class ChargeOutcome(StrEnum):
@@ -99,7 +101,9 @@ def _should_retry(error: stripe.StripeError) -> bool | None:
 
 def _retry_after(error: stripe.StripeError) -> float | None:
     value = (error.headers or {}).get("retry-after")
-    return float(value) if value and value.replace(".", "", 1).isdecimal() else None
+    if not value or not value.replace(".", "", 1).isdecimal():
+        return None
+    return min(float(value), LONGEST_WISH_SECONDS)
 
 
 def charge_of(refused: Refused) -> Charge:
