@@ -33,3 +33,14 @@ async def settle_unknown(database: Database, delivery_id: UUID, settled: Settled
         if not taken:
             raise NotUnknownError(f"delivery {delivery_id} is {found.status}: there is nothing to settle")
     return outcome.status
+
+
+async def list_unknown(database: Database, *, limit: int) -> list[str]:
+    """One line each, oldest first: id, kind, channel, recipient, since when, and what was heard last."""
+    async with database.begin() as uow:
+        rows = await queries.list_unknown(uow.session, limit=limit)
+    return [
+        f"{row.id}  {row.kind}  {row.channel}  {row.recipient}  sent {row.sending_at:%Y-%m-%d %H:%M:%S %Z}  "
+        f"asked {row.asked} times\n    {row.answer}"
+        for row in rows
+    ]

@@ -32,6 +32,7 @@ from services.notifications.queries.outcomes import (
     count_held,
     find_deliveries,
     list_provider_events,
+    list_unknown,
     lock_provider_events,
     mark_provider_event,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "list_expired_claims",
     "list_pending",
     "list_provider_events",
+    "list_unknown",
     "lock_free_companies",
     "lock_provider_events",
     "mark_invoice_closed",

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Result, func, select, text
+from sqlalchemy import Result, Row, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from services.notifications.domain import Channel, Delivery, Status
@@ -187,3 +187,13 @@ async def count_held(session: AsyncSession, *, before: datetime) -> int:
         .where(table.c.status == Status.UNKNOWN, table.c.settled_at < before)
     )
     return int((await session.execute(statement)).scalar_one())
+
+
+_LIST_UNKNOWN = text("""
+    select id, kind, channel, recipient, sending_at, asked, answer from deliveries
+    where status = 'unknown' order by created_at limit :limit
+""")
+
+
+async def list_unknown(session: AsyncSession, *, limit: int) -> Sequence[Row[Any]]:
+    return (await session.execute(_LIST_UNKNOWN, {"limit": limit})).all()

@@ -100,10 +100,14 @@ class _Door:
             log.warning("a callback for %s is refused: %s", self._provider, refusal)
             return Response(status_code=refusal.status)
         except Exception as error:
-            if not is_outage(error):
-                raise
+            # Whatever it is: the provider comes again.
             CALLBACKS.labels(self._provider, "not_stored").inc()
-            log.warning("a callback of %s cannot be stored: %s", self._provider, brief(error))
+            log.warning(
+                "a callback of %s cannot be stored: %s",
+                self._provider,
+                brief(error),
+                exc_info=None if is_outage(error) else error,
+            )
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE)
         CALLBACKS.labels(self._provider, "stored" if new else "repeated").inc()
         return Response(status_code=HTTPStatus.OK)
