@@ -178,7 +178,7 @@ _NAMES = {
 def read_payment_method(thing: JsonObject) -> PaymentMethod:
     kind = thing.get("type") or "card"
     details = thing.get(kind) or {}
-    brand = _NAMES.get(kind) or _NAMES.get(details.get("brand")) or details.get("brand") or kind
+    brand = _NAMES.get(kind) or _NAMES.get(details.get("brand") or "") or details.get("brand") or kind
     return PaymentMethod(
         id=thing["id"],
         type=kind,
