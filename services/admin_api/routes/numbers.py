@@ -55,48 +55,62 @@ def create_router(database: Database, *, rest: timedelta) -> APIRouter:
         """201 with the number; 200 when this very number is the company's already. With a prefix, each call
         gives one more."""
         async with database.begin() as uow:
-            await uow.lock(str(company_id))
-            await _check_company(company_id, uow)
-            row = await _find_for(company_id, form, uow)
-            if row.company_id == company_id:
-                response.status_code = 200
-                return NumberAnswer.model_validate(row)
-            await queries.assign_number(
-                uow.session, row.number, company_id, now=uow.now, legacy_contract_id=form.legacy_contract_id
-            )
-            await uow.publish(domain.assigned(row.number, company_id, form.legacy_contract_id, uow.now))
-            assigned = await queries.find_number(uow.session, row.number)
-        return NumberAnswer.model_validate(assigned)
+            row, is_new = await _assign(company_id, form, uow)
+        response.status_code = 201 if is_new else 200
+        return NumberAnswer.model_validate(row)
 
     @router.post("/companies/{company_id}/numbers/{number}/release")
     async def release_number(company_id: UUID, number: str, form: ReleaseForm) -> NumberAnswer:
         """The number is the company's no more. Released already: the same answer, and nothing is told."""
-        number = _cleaned(number)
         async with database.begin() as uow:
-            await uow.lock(str(company_id))
-            await _check_company(company_id, uow)
-            row = await queries.find_number(uow.session, number)
-            if row is None:
-                raise _no_number(number)
-            if row.company_id == company_id:
-                await _release(row, form, uow)
-            elif not await _had(company_id, number, uow):
-                raise _not_its_number(number)
-            released = await queries.find_number(uow.session, number)
-        return NumberAnswer.model_validate(released)
-
-    async def _release(row: Row[Any], form: ReleaseForm, uow: Uow) -> None:
-        await queries.release_number(
-            uow.session,
-            row.number,
-            now=uow.now,
-            free_from=domain.free_from(uow.now, rest),
-            why=form.reason,
-            released_by=form.requested_by,
-        )
-        await uow.publish(domain.released(row.number, row.company_id, form.reason, uow.now))
+            row = await _take_back(company_id, _cleaned(number), form, uow, rest)
+        return NumberAnswer.model_validate(row)
 
     return router
+
+
+async def _assign(company_id: UUID, form: AssignForm, uow: Uow) -> tuple[Row[Any], bool]:
+    """The number, and whether the company has it only now. Raises Problem."""
+    await uow.lock(str(company_id))
+    await _check_company(company_id, uow)
+    row = await _find_for(company_id, form, uow)
+    if row.company_id == company_id:
+        return row, False
+    contract_id = form.legacy_contract_id
+    await queries.assign_number(
+        uow.session, row.number, company_id, now=uow.now, legacy_contract_id=contract_id
+    )
+    await uow.publish(domain.assigned(row.number, company_id, contract_id, uow.now))
+    return await _found(row.number, uow), True
+
+
+async def _take_back(company_id: UUID, number: str, form: ReleaseForm, uow: Uow, rest: timedelta) -> Row[Any]:
+    """Raises Problem for a number that the company never had."""
+    await uow.lock(str(company_id))
+    await _check_company(company_id, uow)
+    row = await _found(number, uow)
+    if row.company_id != company_id:
+        if not await _had(company_id, number, uow):
+            raise _not_its_number(number)
+        return row
+    await queries.release_number(
+        uow.session,
+        number,
+        now=uow.now,
+        free_from=domain.free_from(uow.now, rest),
+        why=form.reason,
+        released_by=form.requested_by,
+    )
+    await uow.publish(domain.released(number, company_id, form.reason, uow.now))
+    return await _found(number, uow)
+
+
+async def _found(number: str, uow: Uow) -> Row[Any]:
+    """Held until the transaction ends. Raises Problem."""
+    row = await queries.find_number(uow.session, number)
+    if row is None:
+        raise _no_number(number)
+    return row
 
 
 async def _find_for(company_id: UUID, form: AssignForm, uow: Uow) -> Row[Any]:
@@ -113,9 +127,7 @@ async def _find_for(company_id: UUID, form: AssignForm, uow: Uow) -> Row[Any]:
             )
         return found
     number = form.number or ""
-    row = await queries.find_number(uow.session, number)
-    if row is None:
-        raise _no_number(number)
+    row = await _found(number, uow)
     if row.company_id not in (None, company_id):
         raise Problem(
             409,

@@ -44,12 +44,12 @@ async def test_a_number_is_stocked_given_and_taken_back_each_told_once(world: Wo
             released = await http.post(path, json=WHO)
             assert (released.status_code, released.json()["company_id"]) == (200, None), released.text
         listed = (await http.get(f"/api/companies/{one}/numbers")).json()
-        [released] = await until(lambda: world.told(NumberReleased), what="the release")
+        [told] = await until(lambda: world.told(NumberReleased), what="the release")
         [assigned] = await until(lambda: world.told(NumberAssigned), what="the assignment")
         stocked = await world.told(NumberStocked)
     assert sorted(s.number for s in stocked) == ["+33184600001", "+33184600002"]
     assert (assigned.number, str(assigned.company_id)) == ("+33184600001", one)
-    assert (released.number, released.why) == ("+33184600001", "résiliation")
+    assert (told.number, told.why) == ("+33184600001", "résiliation")
     assert listed["numbers"] == []
     [past] = listed["history"]
     assert (past["number"], past["why"], past["released_by"]) == (
@@ -111,7 +111,8 @@ async def _all_told(world: World, count: int) -> list[NumberAssigned]:
         ("/api/numbers", {"numbers": ["01 84 60 00 01", "pas un numéro"]}, 422, "phone_invalid"),
         ("/api/numbers", {"numbers": []}, 422, "value_invalid"),
         ("/api/companies/{company}/numbers", {}, 422, "number_or_prefix"),
-        ("/api/companies/{company}/numbers", {"number": "0184600001", "prefix": "01"}, 422, "number_or_prefix"),
+        ("/api/companies/{company}/numbers", {"number": "0184600001", "prefix": "01"}, 422,
+         "number_or_prefix"),
         ("/api/companies/{company}/numbers", {"prefix": "%"}, 422, "prefix_invalid"),
         ("/api/companies/{company}/numbers", {"number": "0184600009"}, 404, "number_not_found"),
         ("/api/companies/{company}/numbers/0184600009/release", WHO, 404, "number_not_found"),
