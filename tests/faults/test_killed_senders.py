@@ -1,4 +1,4 @@
-"""notifications killed with -9 at random instants while it sends: none doubled, none lost, unknowns explained.
+"""notifications killed with -9 at random instants while it sends: none doubled, none lost, unknown explained.
 
 `RELANCE_KILLS` and `RELANCE_KILL_DELIVERIES`: how often and during how many; `make kills`: 200 during 20,000.
 """
@@ -125,8 +125,8 @@ class Slaughter:
         )
         left = sum(taken[str(row["id"])] for row in unknown)
         return (
-            f"{len(self.lives)} kills during {len(deliveries)} deliveries ({sms.total()} SMS left): 0 doubled, "
-            f"0 lost; {ever['n']} were unknown for a while, {len(unknown)} stay so: {left} had left, and "
+            f"{len(self.lives)} kills, {len(deliveries)} deliveries ({sms.total()} SMS left): 0 doubled, "
+            f"0 lost; {ever['n']} were unknown for a while, {len(unknown)} stay so: {left} had left and "
             f"their answer died with the process; {len(unknown) - left} were claimed and had not left; "
             f"{max(of_one_kill.values(), default=0)} at most by one kill"
         )
