@@ -1,0 +1,188 @@
+"""A webhook is worked as fast beside ten million stored ones as beside a hundred thousand.
+
+Two databases on one PostgreSQL, filled with generated rows; the same load goes through each in turn, by the
+real path: `stripe.events`, the reader, the worker, facts on `billing.events`. Run by `make bench-scale`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from statistics import median
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from libs.common.envelope import Envelope
+from libs.common.events.stripe import StripeEventReceived
+from libs.common.producer import Producer
+from libs.common.settings import CommonSettings
+from libs.common.telemetry import new_traceparent
+from tests.benchmarks.conftest import Note
+from tests.benchmarks.processes import service, until_answers
+from tests.benchmarks.stock import BYTES_AN_EVENT, EVENTS_AN_INVOICE, INVOICES_A_CUSTOMER, fill
+from tests.builders.stripe_events import body_of, event, invoice
+from tests.servers import Servers
+from tests.world import World, until
+
+FEW, MANY = 10_000, int(__import__("os").environ.get("MANY", "1000000"))
+PAIRS = 5
+NEW_PAID, OPEN_PAID, UPDATED, SUBSCRIPTIONS = 2000, 30, 500, 1000
+EVENTS = NEW_PAID + OPEN_PAID + UPDATED + SUBSCRIPTIONS
+# As many in each run and on each side, so that both have as many events that must wait for one another.
+CUSTOMERS = FEW // INVOICES_A_CUSTOMER
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.scale, pytest.mark.timeout(3600)]
+
+
+class Side:
+    """One of the two databases, its topics, and the load that it gets."""
+
+    def __init__(self, world: World, servers: Servers, invoices: int) -> None:
+        self._world = world
+        self._servers = servers
+        self._invoices = invoices
+        self._random = random.Random(invoices)
+        self._open: list[tuple[str, str]] = []
+        self._loads = 0
+
+    async def fill(self) -> None:
+        await fill(self._world.database_url, self._invoices)
+        rows = await self._world.rows(
+            "billing", "select invoice_id, stripe_customer_id from invoices where status = 'open'"
+        )
+        self._open = [(row["invoice_id"], row["stripe_customer_id"]) for row in rows]
+        self._random.shuffle(self._open)
+
+    async def rate(self) -> float:
+        """Events a second of a process that was started for this, once it is warm."""
+        settings = self._world.settings(CommonSettings)
+        producer = Producer(settings, client_id="benchmark")
+        topic = f"{self._world.prefix}billing.events"
+        facts = AIOKafkaConsumer(topic, bootstrap_servers=settings.kafka_bootstrap_servers)
+        await asyncio.gather(producer.start(), facts.start())
+        keys = {"stripe_sk": "sk_test_1", "stripe_webhook_secrets": "whsec_1", "inbox_batch": "50"}
+        try:
+            with service(
+                "billing", self._world, self._servers, "--doors", "kafka,clock", **keys
+            ) as port:
+                await until_answers(port, "/readyz", 200)
+                await self._work(producer, facts, self._load(0.1))
+                return await self._work(producer, facts, self._load(1))
+        finally:
+            await asyncio.gather(producer.stop(), facts.stop())
+
+    async def _work(self, producer: Producer, facts: AIOKafkaConsumer, load: list[bytes]) -> float:
+        """From the first append to the last fact told and the last event worked."""
+        received = [StripeEventReceived.from_bytes(body) for body in load]
+        records = [
+            Envelope(
+                each.event_id, each.type, "/stripe", each.key, datetime.now(UTC), body,
+                traceparent=new_traceparent(),
+            )
+            for each, body in zip(received, load, strict=True)
+        ]  # fmt: skip
+        deserved = sum(not body.startswith(b'{"id": "evt_quiet') for body in load)
+        started = time.perf_counter()
+        await producer.append_all([("stripe.events", record) for record in records])
+        told: set[str] = set()
+        async with asyncio.timeout(30):
+            while len(told) < deserved:
+                for batch in (await facts.getmany(timeout_ms=50)).values():
+                    envelopes = [Envelope.read(r.key, r.value, r.headers) for r in batch]
+                    told.update(str(e.causation_id) for e in envelopes)
+            await until(self._is_worked, what="the last event of a load")
+        return len(load) / (time.perf_counter() - started)
+
+    async def _is_worked(self) -> bool:
+        return not await self._world.rows("billing", "select from inbox where status = 'pending' limit 1")
+
+    def _load(self, share: float) -> list[bytes]:
+        """New invoices paid, unpaid ones paid at last, old ones and subscriptions changed, all of customers
+        that have been there for years."""
+        self._loads += 1
+        # Each load is of a later minute: two of one second would be Stripe's to settle.
+        tag, created = f"{self._invoices}x{self._loads}x", int(time.time()) + 60 * self._loads
+        all_customers = self._invoices // INVOICES_A_CUSTOMER
+        customers = self._random.sample(range(all_customers), min(CUSTOMERS, all_customers))
+
+        def customer() -> int:
+            return self._random.choice(customers)
+
+        made = [
+            event("invoice.paid", _paid(f"in_{tag}{n}", f"cus_{customer():014}"), id_=f"evt_{tag}n{n}")
+            for n in range(int(NEW_PAID * share))
+        ]
+        for n in range(int(OPEN_PAID * share)):
+            made.append(event("invoice.paid", _paid(*self._open.pop()), id_=f"evt_{tag}o{n}"))
+        for n in range(int(UPDATED * share)):
+            of = customer()
+            number = of + 1 + all_customers * self._random.randrange(INVOICES_A_CUSTOMER)
+            thing = invoice(f"in_{number:024}", customer=f"cus_{of:014}")
+            made.append(event("invoice.updated", thing, id_=f"evt_quiet{tag}{n}"))
+        for n, of in enumerate(self._random.sample(customers, int(SUBSCRIPTIONS * share))):
+            thing = _subscription(of, plan=tag)
+            made.append(event("customer.subscription.updated", thing, id_=f"evt_{tag}s{n}"))
+        self._random.shuffle(made)
+        return [body_of(each | {"created": created}) for each in made]
+
+
+def _paid(invoice_id: str, customer_id: str) -> dict[str, object]:
+    return invoice(invoice_id, customer=customer_id, status="paid", amount_paid=2990, amount_remaining=0)
+
+
+def _subscription(customer: int, *, plan: str) -> dict[str, object]:
+    now = int(time.time())
+    price = {"id": plan, "nickname": plan, "unit_amount": 2990, "currency": "eur",
+             "recurring": {"interval": "month", "interval_count": 1}}  # fmt: skip
+    return {
+        "id": f"sub_{customer:014}",
+        "object": "subscription",
+        "customer": f"cus_{customer:014}",
+        "status": "active",
+        "created": now,
+        "start_date": now,
+        "items": {"data": [{"price": price, "quantity": 1, "current_period_end": now + 2_592_000}]},
+    }
+
+
+@asynccontextmanager
+async def two_sides(servers: Servers) -> AsyncIterator[tuple[Side, Side]]:
+    """One with few rows and one with many."""
+    needed = MANY * EVENTS_AN_INVOICE * BYTES_AN_EVENT
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if free < needed:
+        pytest.skip(f"needs {needed / 1e9:.0f} GB in {tempfile.gettempdir()}, there are {free / 1e9:.0f}")
+    async with AsyncExitStack() as stack:
+        sides = [
+            Side(await stack.enter_async_context(World.fresh(servers)), servers, invoices)
+            for invoices in (FEW, MANY)
+        ]
+        for side in sides:
+            started = time.perf_counter()
+            await side.fill()
+            print(f"{side._invoices} invoices in {time.perf_counter() - started:.0f} s")
+        yield sides[0], sides[1]
+
+
+async def test_a_webhook_is_worked_in_time_that_does_not_grow(servers: Servers, note: Note) -> None:
+    few: list[float] = []
+    many: list[float] = []
+    async with two_sides(servers) as (small, large):
+        for _ in range(PAIRS):
+            few.append(await small.rate())
+            many.append(await large.rate())
+            print(f"{few[-1]:.0f}/s, {many[-1]:.0f}/s")
+    ratio = median(b / a for a, b in zip(few, many, strict=True))
+    note(
+        "webhooks worked beside 1 million invoices and 10 million events, ratio to 10 thousand and 100 thousand",
+        "≥ 0.8",
+        f"{ratio:.2f} ({median(many):.0f}/s; {median(few):.0f}/s)",
+    )
+    assert ratio >= 0.8
