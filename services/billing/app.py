@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Closer, Door, Service
+from libs.integrations.breaker import Breaker
 from libs.integrations.platform import PhonePlatform
 from libs.integrations.stripe import Stripe
 from services.billing import handlers, routes
@@ -19,11 +20,13 @@ from services.billing.reconciliation import Reconciliation
 from services.billing.refreshes import Refreshes
 from services.billing.routes import ingress
 from services.billing.settings import BillingSettings
+from services.billing.subscription_checks import SubscriptionChecks
 from services.billing.wishes import Wishes, WishWatch
 
 log = logging.getLogger("relance.billing")
 
 FIGURES_SECONDS = 30.0
+COMPANIES_AT_ONCE = 4
 
 
 def create_app(
@@ -35,14 +38,16 @@ def create_app(
         api_base=settings.stripe_api_base,
         timeout_seconds=settings.stripe_timeout_seconds,
         requests_per_second=settings.stripe_requests_per_second,
+        breaker=Breaker(
+            failures=settings.stripe_breaker_failures, rest_seconds=settings.stripe_breaker_rest_seconds
+        ),
     )
     dunning = Dunning(service.database, stripe, settings, clock)
     job = Job(
         "dunning",
-        dunning.work_due_case,
+        dunning.begin_due_cases,
         every_seconds=settings.poll_seconds,
         wake_on="dunning_cycles",
-        workers=settings.dunning_workers,
     )
     cutoffs = Cutoffs(service.database, stripe, settings)
     decisions = Job(
@@ -50,7 +55,7 @@ def create_app(
         cutoffs.decide_due_lines,
         every_seconds=settings.poll_seconds,
         wake_on="company_lines",
-        workers=settings.dunning_workers,
+        workers=COMPANIES_AT_ONCE,
     )
     refreshes = Refreshes(service.database, stripe, settings, clock)
     fetching = Job("refreshes", refreshes.fetch_next, settings.poll_seconds, wake_on="refreshes")
@@ -61,17 +66,24 @@ def create_app(
     figures = Job(
         "reconciliation_figures", partial(take_figures, service.database), every_seconds=FIGURES_SECONDS
     )
+    checks = SubscriptionChecks(service.database, stripe, settings)
+    check = Job(
+        "subscription_checks",
+        checks.work_due_check,
+        every_seconds=settings.poll_seconds,
+        wake_on="subscription_checks",
+    )
     wishing, platform_closers = _tell_platform(service, settings, clock)
     return service.app(
         handlers=handlers.router,
-        jobs=[job, decisions, fetching, walk, figures, *wishing],
+        jobs=[job, decisions, fetching, walk, figures, check, *wishing],
         routes=[
             routes.create_router(service.database, settings),
             routes.create_pay_router(service.database, stripe, settings, clock),
             routes.create_lines_router(service.database, settings),
         ],
         doorways={ingress.PATH: ingress.Ingress(settings, service.producer, clock)},
-        closers=[stripe.close, *platform_closers],
+        closers=[dunning.close, stripe.close, *platform_closers],
     )
 
 

@@ -14,10 +14,10 @@ from datetime import timedelta
 
 from libs.common.clock import Clock
 from libs.common.database import Database, Uow
-from libs.common.errors import PermanentFailure, RelanceError, TemporaryFailure
+from libs.common.errors import RelanceError, TemporaryFailure
 from libs.common.jobs import brief
 from libs.integrations.stripe import Charge, ChargeOutcome, Invoice, Stripe
-from libs.integrations.stripe.client import ServerFailure
+from libs.integrations.stripe.answers import ServerFailure
 from services.billing import domain, queries
 from services.billing.cases import Scene, carry_out
 from services.billing.claims import LostClaimError
@@ -64,7 +64,7 @@ class Cycle:
             await self._plan()
         attempts = await self._list_attempts()
         if any(a.state is AttemptState.PLANNED for a in attempts):
-            await self._write_flag("manualAttempt")
+            await self._write_flags("manualAttempt")
         for attempt in attempts:
             is_open = attempt.state in (AttemptState.PLANNED, AttemptState.TRYING)
             if is_open and not await self._try(attempt):
@@ -83,15 +83,13 @@ class Cycle:
 
     async def _plan(self) -> None:
         """Ask Stripe for everything, then fix the list of methods in one transaction."""
-        invoice = await self._stripe.get_invoice(self._invoice_id)
-        if invoice.status != "open":
+        unpaid = await self._stripe.get_unpaid(self._invoice_id)
+        if unpaid.invoice.status != "open":
             async with self._hold() as held:
                 await queries.attempts.add_attempts(held.session, self._invoice_id, self._attempt_count, [])
             return
-        customer = await self._stripe.get_customer(self._claimed.stripe_customer_id)
+        customer = unpaid.customer or await self._stripe.get_customer(self._claimed.stripe_customer_id)
         methods = [] if customer.is_deleted else await self._stripe.list_payment_methods(customer.id)
-        just_failed_id = await self._find_just_failed_id()
-        default_id = await self._find_default_id(invoice) or customer.default_payment_method_id
         async with self._database.begin() as uow:
             copy = CustomerCopy(customer, domain.company_of(customer), uow.now)
             await queries.stripe_copy.save_customers(uow.session, [copy])
@@ -101,31 +99,14 @@ class Cycle:
             )
             attempts = domain.plan_attempts(
                 methods,
-                just_failed_id=just_failed_id,
-                default_id=default_id,
+                just_failed_id=unpaid.last_failed_method_id,
+                default_id=unpaid.default_payment_method_id,
                 past_declines=past,
                 policy=self._settings.policy,
                 now=held.uow.now,
             )
-            await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
+            await queries.stripe_copy.save_invoice(held.session, unpaid.invoice, held.uow.now)
             await queries.attempts.add_attempts(held.session, self._invoice_id, self._attempt_count, attempts)
-
-    async def _find_just_failed_id(self) -> str | None:
-        try:
-            return await self._stripe.find_last_failed_method_id(self._invoice_id)
-        except PermanentFailure as error:
-            log.info(
-                "invoice %s: Stripe does not say which method failed: %s", self._invoice_id, brief(error)
-            )
-            return None
-
-    async def _find_default_id(self, invoice: Invoice) -> str | None:
-        if invoice.default_payment_method_id or not invoice.subscription_id:
-            return invoice.default_payment_method_id
-        try:
-            return await self._stripe.get_subscription_default_payment_method_id(invoice.subscription_id)
-        except PermanentFailure:
-            return None
 
     # -- try
 
@@ -134,8 +115,20 @@ class Cycle:
         if not await self._begin(attempt):
             return True  # nothing more is to be tried: the end of the cycle says why
         charge = await self._charge(attempt)
-        invoice = charge.invoice or await self._stripe.get_invoice(self._invoice_id)
+        goes_on = await self._settle(attempt, charge, charge.invoice)
+        if goes_on is None:
+            invoice = await self._stripe.get_invoice(self._invoice_id)
+            goes_on = await self._settle(attempt, charge, invoice)
+        assert goes_on is not None, "with the live invoice every answer settles"
+        return goes_on
+
+    async def _settle(self, attempt: Attempt, charge: Charge, invoice: Invoice | None) -> bool | None:
+        """None, and nothing noted, when the live invoice is needed: a decline alone tells nobody anything."""
         async with self._hold() as held:
+            step = domain.advance(held.row.case, TrySettled(charge.outcome))
+            goes_on = step.case is not None and step.case.state is CaseState.ATTEMPTING
+            if invoice is None and (step.actions or not goes_on):
+                return None
             await queries.attempts.mark_settled(
                 held.session,
                 self._invoice_id,
@@ -144,10 +137,11 @@ class Cycle:
                 state=AttemptState(charge.outcome),
                 decline_code=charge.decline_code,
             )
-            await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
-            step = domain.advance(held.row.case, TrySettled(charge.outcome))
-            await carry_out(held.uow, self._scene(held, invoice), step)
-            goes_on = step.case is not None and step.case.state is CaseState.ATTEMPTING
+            if invoice is not None:
+                await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
+                await carry_out(held.uow, self._scene(held, invoice), step)
+            elif step.case is not None:
+                await queries.cases.save_case(held.session, self._invoice_id, step.case)
             if not goes_on:
                 await queries.cases.release_case(held.session, held.row)
         return goes_on
@@ -176,10 +170,16 @@ class Cycle:
             return await self._stripe.pay_invoice(
                 self._invoice_id, attempt.payment_method_id, idempotency_key=key
             )
-        except ServerFailure:
+        except ServerFailure as failure:
+            # Where Stripe says that it would only answer the same again, the charges are looked at at once.
+            counted = SERVER_FAILURES_BEFORE_LOOKING if failure.is_final else 1
             async with self._hold() as held:
                 await queries.attempts.mark_server_failure(
-                    held.session, self._invoice_id, self._attempt_count, attempt.payment_method_id
+                    held.session,
+                    self._invoice_id,
+                    self._attempt_count,
+                    attempt.payment_method_id,
+                    counted=counted,
                 )
             raise
 
@@ -213,8 +213,10 @@ class Cycle:
 
     async def _finish(self) -> None:
         """All tried: decided on the live invoice, told in one transaction."""
-        await self._write_flag("attemptFinished")
-        invoice = await self._stripe.get_invoice(self._invoice_id)
+        # The key is the claim's own: under another claim's it would answer with the invoice of that time.
+        flags = ("attemptFinished", "processingFinished")
+        written = await self._write_flags(*flags, suffix=f":{self._claimed.fence}")
+        invoice = written or await self._stripe.get_invoice(self._invoice_id)
         attempts = await self._list_attempts()
         needs_customer = domain.needs_customer(attempts, self._settings.policy)
         async with self._hold() as held:
@@ -228,18 +230,20 @@ class Cycle:
             )
             await queries.cases.release_case(held.session, held.row)
             await carry_out(held.uow, self._scene(held, invoice), step)
-        await self._write_flag("processingFinished")
 
-    async def _write_flag(self, flag: str) -> None:
-        """Written for people who look at Stripe's dashboard; nothing here ever reads it or waits for it."""
+    async def _write_flags(self, *flags: str, suffix: str = "") -> Invoice | None:
+        """Written for people who look at Stripe's dashboard; nothing here ever reads them or waits for them.
+
+        Answers with the live invoice where they were written, which saves a request.
+        """
+        key = domain.metadata_key(self._invoice_id, self._attempt_count, flags[0]) + suffix
         try:
-            await self._stripe.write_metadata(
-                self._invoice_id,
-                {flag: "true"},
-                idempotency_key=domain.metadata_key(self._invoice_id, self._attempt_count, flag),
+            return await self._stripe.write_metadata(
+                self._invoice_id, dict.fromkeys(flags, "true"), idempotency_key=key
             )
         except RelanceError as error:
-            log.info("invoice %s: %s was not written: %s", self._invoice_id, flag, brief(error))
+            log.info("invoice %s: %s was not written: %s", self._invoice_id, flags[0], brief(error))
+            return None
 
     # -- the claim
 

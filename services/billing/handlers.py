@@ -20,7 +20,7 @@ from libs.common.events.directory import (
     StripeEventReplayRequested,
 )
 from libs.common.events.notifications import DeliveryAccepted, DeliveryBounced
-from libs.common.events.scheduler import CutoffDue, StripeReconciliationDue
+from libs.common.events.scheduler import CutoffDue, StripeReconciliationDue, SubscriptionCheckDue
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import StripeEvent, read_event
@@ -110,6 +110,14 @@ async def wish_restoration(restored: LineRestored, uow: Uow) -> None:
 @router.on(NumberReleased)
 async def wish_release(released: NumberReleased, uow: Uow) -> None:
     await wishes.wish(released, uow)
+
+
+@router.on(SubscriptionCheckDue)
+async def ask_for_check(event: SubscriptionCheckDue, uow: Uow) -> None:
+    assert uow.cause is not None, "a check is asked for by a fact"
+    await queries.subscription_checks.add_check(
+        uow.session, event, causation_id=uow.cause.event_id, traceparent=uow.cause.traceparent
+    )
 
 
 @router.on(StripeReconciliationDue)

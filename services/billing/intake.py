@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.database import Uow
 from libs.common.errors import PermanentFailure
 from libs.common.events.billing import PaymentRefunded
+from libs.integrations.stripe import Subscription
 from services.billing import domain, links, queries
 from services.billing.cases import Scene, carry_out
 from services.billing.domain import (
@@ -158,6 +159,16 @@ def _with_stored_status(fact: Failed | Paid | GivenUp | None, status: str) -> Fa
     if isinstance(fact, Failed):
         return Failed(fact.attempt_count, fact.is_invoice_open and status in ("draft", "open"))
     return fact
+
+
+async def take_in_fetched(subscription: Subscription, uow: Uow) -> str:
+    """What was fetched, by the way that events take. It beats what is kept of its own second and gives way to
+    any later event: Stripe's clock and ours are not compared."""
+    kept = await queries.subscriptions.list_copies(uow.session, [subscription.id])
+    seen_at = kept[subscription.id].seen_at if subscription.id in kept else uow.now
+    seen = SubscriptionSeen(SubscriptionCopy(subscription, seen_at, is_fetched=True))
+    known = await store([seen], uow.session, uow.now)
+    return await act(seen, known, uow)
 
 
 async def tell_subscription(

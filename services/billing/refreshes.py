@@ -12,7 +12,6 @@ from libs.common.events.billing import DisputeClosed, DisputeOpened
 from libs.common.jobs import backoff_seconds, brief
 from libs.integrations.stripe import Dispute, Stripe
 from services.billing import intake, queries
-from services.billing.domain import SubscriptionCopy, SubscriptionSeen
 from services.billing.queries.subscriptions import Refresh
 from services.billing.settings import BillingSettings
 
@@ -31,11 +30,15 @@ class Refreshes:
         self._clock = clock
 
     async def fetch_next(self) -> int:
+        """Answers 1 when something was asked for, 0 when nothing is due or Stripe has no room for it."""
+        if self._stripe.room(1) == 0:
+            return 0
         async with self._database.begin() as uow:
             refresh = await queries.subscriptions.claim_refresh(
                 uow.session, lease_seconds=self._settings.lease_seconds
             )
         if refresh is None:
+            self._stripe.give_back_room()
             return 0
         try:
             await self._fetch(refresh)
@@ -50,14 +53,9 @@ class Refreshes:
             await self._fetch_dispute(refresh)
 
     async def _fetch_subscription(self, refresh: Refresh) -> None:
-        """The fetched copy beats those of its own second and gives way to any later event."""
         subscription = await self._stripe.get_subscription(refresh.object_id)
         async with self._database.begin() as uow:
-            kept = await queries.subscriptions.list_copies(uow.session, [subscription.id])
-            seen_at = kept[subscription.id].seen_at if subscription.id in kept else uow.now
-            seen = SubscriptionSeen(SubscriptionCopy(subscription, seen_at, is_fetched=True))
-            known = await intake.store([seen], uow.session, uow.now)
-            await intake.act(seen, known, uow)
+            await intake.take_in_fetched(subscription, uow)
             await queries.subscriptions.delete_refresh(uow.session, refresh)
 
     async def _fetch_dispute(self, refresh: Refresh) -> None:

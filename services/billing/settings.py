@@ -36,7 +36,15 @@ class BillingSettings(CommonSettings):
     )
     stripe_webhook_max_bytes: int = Field(default=262_144, ge=1024, description="the largest body accepted")
     stripe_timeout_seconds: Seconds = Field(default=30.0, description="the longest wait for Stripe's answer")
-    stripe_requests_per_second: float = Field(default=25.0, gt=0, description="the pace asked of Stripe")
+    stripe_requests_per_second: float = Field(
+        default=25.0, gt=0, description="requests to Stripe, of all workers of a process together"
+    )
+    stripe_breaker_failures: int = Field(
+        default=5, ge=1, description="failures of Stripe in a row after which no case is begun"
+    )
+    stripe_breaker_rest_seconds: Seconds = Field(
+        default=10.0, description="how long nothing is begun then, before one case tries"
+    )
     billing_public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?/?$",
@@ -78,7 +86,11 @@ class BillingSettings(CommonSettings):
     stripe_reconcile_invoice_days: int = Field(
         default=30, ge=0, description="open invoices younger than this that failed unheard get their case"
     )
-    dunning_workers: int = Field(default=4, ge=1, description="cases worked at once")
+    dunning_workers: int = Field(
+        default=100,
+        ge=1,
+        description="cases worked at once at most; as many are as use the pace, however slow Stripe is",
+    )
     dunning_policy_file: Path | None = Field(
         default=None, description="the dunning policy, a TOML file; none: the newest that is shipped"
     )

@@ -36,6 +36,6 @@ def create_app(
             Job("send_due_deliveries", sending.send_due_deliveries, look_seconds, wake_on="deliveries"),
             Job("expire_claims", partial(jobs.expire_claims, service.database), settings.poll_seconds),
         ],
-        routes=[routes.create_router(service.database, settings)],
+        routes=routes.create_routers(service.database, settings),
         closers=[sending.finish, smtp.close],
     )

@@ -135,6 +135,20 @@ class OpenInvoice(Model):
     closed_at: Mapped[datetime | None]
 
 
+class Company(Model):
+    """Whom the directory names for a company, each field with the revision that told it."""
+
+    __tablename__ = "companies"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    name_revision: Mapped[int] = mapped_column(BigInteger)
+    email: Mapped[str | None]
+    email_revision: Mapped[int] = mapped_column(BigInteger)
+    phone: Mapped[str | None]
+    phone_revision: Mapped[int] = mapped_column(BigInteger)
+
+
 class SubscribedCompany(Model):
     """A company that has subscribed needs no more sign-up mails."""
 

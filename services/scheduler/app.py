@@ -25,12 +25,16 @@ def create_app(
     reconcile = partial(
         jobs.tell_reconciliation, service.database, timedelta(seconds=settings.reconcile_stripe_seconds)
     )
+    scheduled = [
+        Job("signup_scan", scan, every_seconds=settings.signup_scan_seconds),
+        Job("check_unpaid", check.run, every_seconds=settings.unpaid_check_seconds),
+        Job(domain.RECONCILE_STRIPE, reconcile, every_seconds=settings.poll_seconds),
+    ]
+    if settings.check_stripe_enterprise_subscription:
+        compare = partial(jobs.tell_subscription_checks, service.database, Reading(handlers.router, settings))
+        scheduled.append(Job(domain.CHECK_SUBSCRIPTIONS, compare, every_seconds=settings.poll_seconds))
     return service.app(
         handlers=handlers.router,
-        jobs=[
-            Job("signup_scan", scan, every_seconds=settings.signup_scan_seconds),
-            Job("check_unpaid", check.run, every_seconds=settings.unpaid_check_seconds),
-            Job(domain.RECONCILE_STRIPE, reconcile, every_seconds=settings.poll_seconds),
-        ],
+        jobs=scheduled,
         routes=[routes.create_router(service.database, step, settings.interne_apikey)],
     )

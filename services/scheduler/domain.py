@@ -20,7 +20,10 @@ PARIS = ZoneInfo("Europe/Paris")
 # The last reminder has no next one that would take its place.
 LAST_REMINDER_TOO_LATE = timedelta(days=14)
 RECONCILE_STRIPE = "reconcile_stripe"
+CHECK_SUBSCRIPTIONS = "check_stripe_enterprise_subscription"
 SLOTS_KEPT = timedelta(days=30)
+CHECK_TOO_LATE = timedelta(days=1)
+_MIDDLE_OF_MONTH = 15
 
 
 class Status(StrEnum):
@@ -185,3 +188,11 @@ def latest_slot(now: datetime, period: timedelta) -> datetime:
     """
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     return epoch + (now - epoch) // period * period
+
+
+def latest_subscription_check(now: datetime) -> datetime | None:
+    """The last midnight in Paris of a 1st or a 15th; None when that is too long ago to make up for."""
+    local = now.astimezone(PARIS)
+    day = _MIDDLE_OF_MONTH if local.day >= _MIDDLE_OF_MONTH else 1
+    due_at = datetime(local.year, local.month, day, tzinfo=PARIS)
+    return due_at if now - due_at < CHECK_TOO_LATE else None

@@ -9,12 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.events.billing import (
     InvoiceClosed,
     InvoiceUnpaid,
+    SubscriptionCanceled,
     SubscriptionChanged,
     SubscriptionStarted,
+    TrialStarted,
 )
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
 from libs.common.router import EventRouter, Heard
 from services.scheduler import queries
+from services.scheduler.queries import SubscriptionHeard
 
 router = EventRouter("scheduler")
 
@@ -32,6 +35,23 @@ async def keep_links(heard: Sequence[Heard[StripeCustomerLinked]], session: Asyn
 @router.fold(SubscriptionStarted)
 async def keep_subscriptions(heard: Sequence[Heard[SubscriptionStarted]], session: AsyncSession) -> None:
     await queries.fold_subscribed(session, [(h.event.company_id, h.event.started_at) for h in heard])
+    await queries.fold_subscriptions(session, [_begun(h.event) for h in heard])
+
+
+@router.fold(TrialStarted)
+async def keep_trials(heard: Sequence[Heard[TrialStarted]], session: AsyncSession) -> None:
+    await queries.fold_subscriptions(session, [_begun(h.event) for h in heard])
+
+
+def _begun(event: SubscriptionStarted | TrialStarted) -> SubscriptionHeard:
+    return SubscriptionHeard(event.subscription_id, event.company_id, event.started_at)
+
+
+@router.fold(SubscriptionCanceled)
+async def keep_ends(heard: Sequence[Heard[SubscriptionCanceled]], session: AsyncSession) -> None:
+    events = [h.event for h in heard]
+    ends = [SubscriptionHeard(e.subscription_id, e.company_id, e.canceled_at, e.canceled_at) for e in events]
+    await queries.fold_subscriptions(session, ends)
 
 
 @router.fold(SubscriptionChanged)

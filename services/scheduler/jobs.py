@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from libs.common.database import Database
-from libs.common.events.scheduler import StripeReconciliationDue
+from libs.common.events.scheduler import StripeReconciliationDue, SubscriptionCheckDue
 from services.scheduler import domain, queries
 from services.scheduler.domain import ReminderStage, Status, Step
 from services.scheduler.reading import Reading
@@ -124,3 +124,24 @@ async def tell_reconciliation(database: Database, period: timedelta) -> int:
             await queries.delete_old_slots(uow.session, domain.RECONCILE_STRIPE, before=before)
             await uow.publish(StripeReconciliationDue(due_at=due_at))
     return 0
+
+
+async def tell_subscription_checks(database: Database, reading: Reading) -> int:
+    """On the 1st and the 15th, for each subscription that was heard of; answers how many were told."""
+    due_at = domain.latest_subscription_check(database.clock())
+    if due_at is None:
+        return 0
+    async with database.begin() as uow:
+        if not await queries.has_due_checks(uow.session, due_at, due_at.date()):
+            return 0
+    await reading.read_up_to(database.clock())
+    async with database.begin() as uow:
+        claimed = await queries.claim_due_checks(uow.session, due_at, due_at.date(), limit=BATCH)
+        for row in claimed:
+            await uow.publish(
+                SubscriptionCheckDue(
+                    company_id=row.company_id, subscription_id=row.subscription_id, due_on=due_at.date()
+                )
+            )
+    log.info("%s: %s told", domain.CHECK_SUBSCRIPTIONS, len(claimed))
+    return len(claimed)

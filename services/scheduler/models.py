@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Index, SmallInteger, Text, Uuid, text
@@ -85,6 +85,27 @@ class UnpaidInvoice(Model):
             "unpaid_at",
             "invoice_id",
             postgresql_where=text("closed_at is null"),
+        ),
+    )
+
+
+class Subscription(Model):
+    """A subscription that was heard of, and the last day for which its check was told."""
+
+    __tablename__ = "subscriptions"
+
+    subscription_id: Mapped[str] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    started_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    checked_on: Mapped[date] = mapped_column(server_default=text("'1970-01-01'"))
+
+    __table_args__ = (
+        Index(
+            "subscriptions_to_check",
+            "checked_on",
+            "subscription_id",
+            postgresql_where=text("ended_at is null"),
         ),
     )
 

@@ -58,6 +58,11 @@ class SchedulerSettings(CommonSettings):
         description="days after the first unpaid notice at which the next ones are due, comma-separated",
     )
 
+    check_stripe_enterprise_subscription: bool = Field(
+        default=False,
+        description="compare every subscription with Stripe's on the 1st and the 15th, at midnight in Paris",
+    )
+
     @field_validator("unpaid_reminder_days")
     @classmethod
     def _refuse_days_that_do_not_rise(cls, value: str) -> str:

@@ -121,6 +121,8 @@ class Expansion:
     def _named(self, value: Any) -> Any:
         kind = KIND_BY_PREFIX.get(value.split("_", 1)[0]) if isinstance(value, str) else None
         record = self._store.find(kind, value) if kind else None
+        if kind and record is None and self._store.find("_deleted", value):
+            return {"id": value, "object": kind, "deleted": True}
         return shown(record, self._version) if record else value
 
     def _included(self, node: Record, name: str) -> Any:

@@ -1,6 +1,7 @@
 """Stripe: the signature on its webhooks, the shape of its objects, its API. Its words stop in this folder."""
 
-from libs.integrations.stripe.client import Charge, ChargeOutcome, Stripe
+from libs.integrations.stripe.answers import Charge, ChargeOutcome
+from libs.integrations.stripe.client import Stripe
 from libs.integrations.stripe.objects import (
     Customer,
     Invoice,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+import ssl
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
+import httpx
 import stripe
 from aiolimiter import AsyncLimiter
+from prometheus_client import Counter, Gauge
 from stripe.params import (
     CustomerPaymentMethodListParams,
     EventListParams,
@@ -19,67 +22,63 @@ from stripe.params import (
 )
 from stripe.params.billing_portal import SessionCreateParams
 
-from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
+from libs.common.errors import RelanceError, UnknownOutcome
+from libs.integrations.breaker import Breaker
+from libs.integrations.stripe.answers import (
+    Charge,
+    Refused,
+    ThrottledError,
+    charge_of,
+    charge_of_invoice,
+    failure_of,
+    is_trouble,
+)
 from libs.integrations.stripe.fields import JsonObject, id_of
 from libs.integrations.stripe.objects import (
     Customer,
     Invoice,
     PaymentMethod,
+    collecting_method_id,
+    default_method_id,
+    last_failed_method_id,
+    payment_intents,
     read_customer,
     read_invoice,
     read_payment_method,
 )
+from libs.integrations.stripe.pages import EventPage, InvoicePage, Unpaid
 from libs.integrations.stripe.subscriptions import Dispute, Subscription, read_dispute, read_subscription
 
 API_VERSION = "2026-06-24.dahlia"
 LARGEST_PAGE = 100
-TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
+MOST_CONNECTIONS = 200
+WITH_ALL = ("customer", "parent.subscription_details.subscription", "payments.data.payment.payment_intent")
+LONGEST_BURST_SECONDS = 0.2
+"""After a rest, at most what the pace allows in so much time is sent at once."""
+LONGEST_QUEUE_SECONDS = 1.0
+"""Work for so much time waits for its turn: enough that none of the pace is lost, no more than that."""
+
+REQUESTS = Counter("relance_stripe_requests_total", "Requests to Stripe by what became of them", ["outcome"])
+BREAKER_OPEN = Gauge("relance_stripe_breaker_open", "1 while Stripe fails and only single tries are made")
 
 
-class ChargeOutcome(StrEnum):
-    """What became of one try to collect an invoice with one payment method."""
+class _Http(stripe.HTTPXClient):
+    """The library's own keeps 20 connections: of a hundred requests at once, most would begin with TLS."""
 
-    SUCCEEDED = "succeeded"
-    DECLINED = "declined"
-    ACTION_REQUIRED = "action_required"
-    PROCESSING = "processing"
-    ALREADY_PAID = "already_paid"
-    NOT_OPEN = "not_open"
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """`invoice` is as Stripe answered it, where it did."""
-
-    outcome: ChargeOutcome
-    decline_code: str | None = None
-    invoice: Invoice | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EventPage:
-    """A page of the list of events, newest first, each as Stripe's JSON has it."""
-
-    events: list[JsonObject]
-    has_more: bool
-
-
-@dataclass(frozen=True, slots=True)
-class InvoicePage:
-    """A page of a list of invoices, newest first."""
-
-    invoices: list[Invoice]
-    has_more: bool
-
-
-class ServerFailure(UnknownOutcome):
-    """Stripe answered 5xx: it replays that answer for the same key, so only the charges tell the truth."""
+    def __init__(self, timeout_seconds: float) -> None:
+        super().__init__(timeout=timeout_seconds)
+        limits = httpx.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_CONNECTIONS)
+        tls = ssl.create_default_context(cafile=stripe.ca_bundle_path)
+        self._client_async = httpx.AsyncClient(verify=tls, limits=limits)
 
 
 class Stripe:
-    """One account's API. Every call raises TemporaryFailure when Stripe cannot answer now, ServerFailure on
-    5xx, PermanentFailure when the request itself is wrong (a bad key, an unknown object)."""
+    """One account's API. Every call raises TemporaryFailure when Stripe cannot answer now, UnknownOutcome
+    when no answer came, ServerFailure on 5xx, PermanentFailure when the request itself is wrong (an unknown
+    object).
+
+    All callers share one pace. The breaker learns from every answer; whoever begins work asks for room.
+    """
 
     def __init__(
         self,
@@ -88,8 +87,11 @@ class Stripe:
         api_base: str,
         timeout_seconds: float,
         requests_per_second: float,
+        breaker: Breaker | None = None,
     ) -> None:
-        self._http = stripe.HTTPXClient(timeout=timeout_seconds)
+        self.breaker = breaker or Breaker(failures=5, rest_seconds=10)
+        self._timeout_seconds = timeout_seconds
+        self._http = _Http(timeout_seconds)
         self._client = stripe.StripeClient(
             api_key,
             base_addresses={"api": api_base.rstrip("/")},
@@ -97,7 +99,20 @@ class Stripe:
             max_network_retries=0,
             stripe_version=API_VERSION,
         )
-        self._limiter = AsyncLimiter(max(1.0, requests_per_second / 10), 0.1)
+        burst = max(1.0, requests_per_second * LONGEST_BURST_SECONDS)
+        self._limiter = AsyncLimiter(burst, burst / requests_per_second)
+        self._longest_queue = math.ceil(requests_per_second * LONGEST_QUEUE_SECONDS)
+        self._queue = 0
+
+    def room(self, wanted: int) -> int:
+        """How many pieces of work may be begun now: as many as keep the pace used, however long Stripe takes
+        to answer; while it fails, none, but for a single try now and then."""
+        wanted = min(wanted, self._longest_queue - self._queue)
+        return self.breaker.room(wanted) if wanted > 0 else 0
+
+    def give_back_room(self) -> None:
+        """Nothing was there to be begun."""
+        self.breaker.give_back()
 
     async def get_invoice(self, invoice_id: str) -> Invoice:
         return read_invoice(await self._call(self._client.v1.invoices.retrieve_async(invoice_id)))
@@ -106,6 +121,7 @@ class Stripe:
         return read_customer(await self._call(self._client.v1.customers.retrieve_async(customer_id)))
 
     async def get_subscription(self, subscription_id: str) -> Subscription:
+        """Raises PermanentFailure when Stripe knows none of this id."""
         return read_subscription(
             await self._call(self._client.v1.subscriptions.retrieve_async(subscription_id))
         )
@@ -116,10 +132,18 @@ class Stripe:
         charge = found.get("charge")
         return read_dispute(found), id_of(charge.get("customer")) if isinstance(charge, dict) else None
 
-    async def get_subscription_default_payment_method_id(self, subscription_id: str) -> str | None:
-        found = await self._call(self._client.v1.subscriptions.retrieve_async(subscription_id))
-        method = found.get("default_payment_method")
-        return method.get("id") if isinstance(method, dict) else method
+    async def get_unpaid(self, invoice_id: str) -> Unpaid:
+        """An invoice with its customer, its subscription and its payments."""
+        thing = await self._call(
+            self._client.v1.invoices.retrieve_async(invoice_id, {"expand": list(WITH_ALL)})
+        )
+        customer = thing.get("customer")
+        return Unpaid(
+            invoice=read_invoice(thing),
+            customer=read_customer(customer) if isinstance(customer, dict) else None,
+            default_payment_method_id=default_method_id(thing),
+            last_failed_method_id=last_failed_method_id(payment_intents(thing.get("payments") or {})),
+        )
 
     async def list_payment_methods(self, customer_id: str) -> list[PaymentMethod]:
         """All of a customer's saved methods, of every type, newest first."""
@@ -132,30 +156,14 @@ class Stripe:
                 return methods
             params = {"limit": LARGEST_PAGE, "starting_after": page["data"][-1]["id"]}
 
-    async def find_last_failed_method_id(self, invoice_id: str) -> str | None:
-        """The payment method whose charge failed last, where Stripe tells."""
-        for payment in await self._list_payment_intents(invoice_id):
-            failed = (payment.get("last_payment_error") or {}).get("payment_method") or {}
-            if failed.get("id"):
-                return str(failed["id"])
-        return None
-
     async def find_collecting_method_id(self, invoice_id: str) -> str | None:
         """The payment method that paid the invoice, or whose payment is still under way."""
-        for payment in await self._list_payment_intents(invoice_id):
-            method = payment.get("payment_method")
-            if payment.get("status") in ("succeeded", "processing", "requires_capture") and method:
-                return str(method["id"] if isinstance(method, dict) else method)
-        return None
-
-    async def _list_payment_intents(self, invoice_id: str) -> list[JsonObject]:
         page = await self._call(
             self._client.v1.invoice_payments.list_async(
                 {"invoice": invoice_id, "expand": ["data.payment.payment_intent"], "limit": LARGEST_PAGE}
             )
         )
-        payments = [(row.get("payment") or {}).get("payment_intent") for row in page["data"]]
-        return [payment for payment in payments if isinstance(payment, dict)]
+        return collecting_method_id(payment_intents(page))
 
     async def pay_invoice(self, invoice_id: str, payment_method_id: str, *, idempotency_key: str) -> Charge:
         """Try to collect an invoice off session.
@@ -169,18 +177,20 @@ class Stripe:
         )
         try:
             invoice = read_invoice(await self._call(call))
-        except _Refused as refused:
-            return _charge_of(refused)
-        return _charge_of_invoice(invoice)
+        except Refused as refused:
+            return charge_of(refused)
+        return charge_of_invoice(invoice)
 
     async def write_metadata(
         self, invoice_id: str, metadata: Mapping[str, str], *, idempotency_key: str
-    ) -> None:
-        await self._call(
+    ) -> Invoice:
+        """Answers with the invoice as it is then; under a key that was used before, as it was then."""
+        written = await self._call(
             self._client.v1.invoices.update_async(
                 invoice_id, {"metadata": dict(metadata)}, {"idempotency_key": idempotency_key}
             )
         )
+        return read_invoice(written)
 
     async def open_portal(self, customer_id: str, *, return_url: str | None) -> str:
         """The address of a session in which the customer changes cards; it is good for minutes."""
@@ -217,68 +227,53 @@ class Stripe:
         page = await self._call(self._client.v1.invoices.list_async(params))
         return InvoicePage([read_invoice(thing) for thing in page["data"]], bool(page.get("has_more")))
 
-    async def _call(self, call: Awaitable[Any]) -> JsonObject:
-        async with self._limiter:
-            try:
-                answer = await call
-            except stripe.StripeError as error:
-                raise _failure(error) from error
+    async def _call(self, call: Coroutine[Any, Any, Any]) -> JsonObject:
+        try:
+            await self._wait_for_turn()
+            began_at = self.breaker.now()
+            answer = await self._ask(call)
+        except RelanceError as failure:
+            self._note_failure(failure, began_at)
+            raise
+        finally:
+            call.close()  # one that was canceled before its turn was never begun
+        REQUESTS.labels("answered").inc()
+        self._note_success(began_at)
         body: JsonObject = json.loads(answer.last_response.body)
         return body
 
+    async def _wait_for_turn(self) -> None:
+        self._queue += 1
+        try:
+            await self._limiter.acquire()
+        finally:
+            self._queue -= 1
+
+    async def _ask(self, call: Coroutine[Any, Any, Any]) -> Any:
+        """The library bounds each wait of a request; one that drips on for ever is ended here."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await call
+        except TimeoutError as error:
+            raise UnknownOutcome(f"no answer from Stripe within {self._timeout_seconds:g} s") from error
+        except stripe.StripeError as error:
+            raise failure_of(error) from error
+
+    def _note_success(self, began_at: float) -> None:
+        self.breaker.note_success(began_at)
+        BREAKER_OPEN.set(self.breaker.is_open)
+
+    def _note_failure(self, failure: RelanceError, began_at: float) -> None:
+        if isinstance(failure, Refused):
+            REQUESTS.labels("refused").inc()
+            self._note_success(began_at)  # to be refused is to be answered
+            return
+        REQUESTS.labels("failed" if is_trouble(failure) else "busy").inc()
+        if is_trouble(failure):
+            self.breaker.note_failure(began_at)
+        if isinstance(failure, ThrottledError) and failure.retry_after_seconds is not None:
+            self.breaker.open_for(failure.retry_after_seconds)
+        BREAKER_OPEN.set(self.breaker.is_open)
+
     async def close(self) -> None:
         await self._http.close_async()  # type: ignore[no-untyped-call]
-
-
-class _Refused(PermanentFailure):
-    """A 4xx that says something about the try itself."""
-
-    def __init__(self, error: stripe.StripeError) -> None:
-        super().__init__(f"Stripe refused: {error}")
-        body = error.json_body if isinstance(error.json_body, dict) else {}
-        details = body.get("error") or {}
-        self.code: str | None = details.get("code") or error.code
-        self.decline_code: str | None = details.get("decline_code")
-        self.is_card_error = isinstance(error, stripe.CardError)
-
-
-def _failure(error: stripe.StripeError) -> Exception:
-    status = error.http_status or 0
-    if isinstance(error, stripe.APIConnectionError) or status == 0:
-        return UnknownOutcome(f"no answer from Stripe: {error}")
-    retry_after = _retry_after(error)
-    if status in (TOO_MANY_REQUESTS, 409) or error.code == "lock_timeout":
-        return TemporaryFailure(f"Stripe asks to wait: {error}", retry_after_seconds=retry_after)
-    if status >= SERVER_ERROR:
-        return ServerFailure(f"Stripe answered {status}: {error}")
-    if status in (401, 403):
-        return TemporaryFailure(f"Stripe refuses our key, see STRIPE_SK: {error}", retry_after_seconds=30)
-    return _Refused(error)
-
-
-def _retry_after(error: stripe.StripeError) -> float | None:
-    value = (error.headers or {}).get("retry-after")
-    return float(value) if value and value.replace(".", "", 1).isdecimal() else None
-
-
-def _charge_of(refused: _Refused) -> Charge:
-    if refused.code == "invoice_already_paid" or "already paid" in str(refused).lower():
-        return Charge(ChargeOutcome.ALREADY_PAID)
-    decline_code = refused.decline_code or refused.code
-    if "authentication_required" in (refused.decline_code, refused.code) or (
-        refused.code == "invoice_payment_intent_requires_action"
-    ):
-        return Charge(ChargeOutcome.ACTION_REQUIRED, decline_code)
-    if refused.code in ("invoice_not_editable", "invoice_not_open", "invoice_payment_not_allowed"):
-        return Charge(ChargeOutcome.NOT_OPEN, decline_code)
-    # Whatever else Stripe says about this method (expired, detached, not usable): it did not pay.
-    return Charge(ChargeOutcome.DECLINED, decline_code)
-
-
-def _charge_of_invoice(invoice: Invoice) -> Charge:
-    if invoice.status == "paid":
-        return Charge(ChargeOutcome.SUCCEEDED, invoice=invoice)
-    if invoice.status == "open":
-        # A debit takes days: the invoice stays open while the payment is under way.
-        return Charge(ChargeOutcome.PROCESSING, invoice=invoice)
-    return Charge(ChargeOutcome.NOT_OPEN, invoice=invoice)

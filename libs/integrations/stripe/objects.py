@@ -170,3 +170,37 @@ def read_payment_method(thing: JsonObject) -> PaymentMethod:
         fingerprint=details.get("fingerprint"),
         created_at=moment(thing.get("created") or 0),
     )
+
+
+def payment_intents(payments: JsonObject) -> list[JsonObject]:
+    """Those of a list of invoice payments, expanded, newest first."""
+    found = [(row.get("payment") or {}).get("payment_intent") for row in payments.get("data") or []]
+    return [intent for intent in found if isinstance(intent, dict)]
+
+
+def last_failed_method_id(intents: list[JsonObject]) -> str | None:
+    """The payment method whose charge failed last, where Stripe tells."""
+    for intent in intents:
+        failed = (intent.get("last_payment_error") or {}).get("payment_method") or {}
+        if failed.get("id"):
+            return str(failed["id"])
+    return None
+
+
+def collecting_method_id(intents: list[JsonObject]) -> str | None:
+    """The payment method that paid, or whose payment is still under way."""
+    for intent in intents:
+        method = id_of(intent.get("payment_method"))
+        if intent.get("status") in ("succeeded", "processing", "requires_capture") and method:
+            return method
+    return None
+
+
+def default_method_id(invoice: JsonObject) -> str | None:
+    """The invoice's own, else its subscription's, else its customer's, as far as they are expanded."""
+    details = (invoice.get("parent") or {}).get("subscription_details") or {}
+    subscription, customer = details.get("subscription"), invoice.get("customer")
+    settings = (customer.get("invoice_settings") or {}) if isinstance(customer, dict) else {}
+    of_subscription = subscription.get("default_payment_method") if isinstance(subscription, dict) else None
+    wanted = (invoice.get("default_payment_method"), of_subscription, settings.get("default_payment_method"))
+    return next(filter(None, map(id_of, wanted)), None)

@@ -1,8 +1,8 @@
-"""What the walk through Stripe's list of events keeps."""
+"""What the walk through Stripe's list of events keeps, and what is compared with Stripe."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Index, text
@@ -49,3 +49,24 @@ class MissedEvent(Model):
     found_at: Mapped[datetime]
     outcome: Mapped[str | None]
     __table_args__ = (Index("missed_events_open", "event_id", postgresql_where=text("outcome is null")),)
+
+
+class SubscriptionCheck(Model):
+    """A subscription to be compared with Stripe's, once for each day that asks for it."""
+
+    __tablename__ = "subscription_checks"
+    subscription_id: Mapped[str] = mapped_column(primary_key=True)
+    due_on: Mapped[date] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    causation_id: Mapped[UUID]
+    traceparent: Mapped[str | None]
+    due_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
+    lease_until: Mapped[datetime | None]
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    last_failure: Mapped[str | None]
+    checked_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    __table_args__ = (
+        Index("subscription_checks_due", "due_at", postgresql_where=text("checked_at is null")),
+    )

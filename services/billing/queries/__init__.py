@@ -2,7 +2,7 @@
 `debtors` for whose it is, `cases` and `attempts` for dunning, `lines`, `situations` and `line_copies` for
 what becomes of a company's phone lines, `history` for looking back,
 `ways_to_pay` for the links in mails, `wishes` for what is wanted of lines,
-`reconciliation` for what was missed."""
+`reconciliation` for what was missed, `subscription_checks` for what is compared."""
 
 from services.billing.queries import (
     attempts,
@@ -15,6 +15,7 @@ from services.billing.queries import (
     reconciliation,
     situations,
     stripe_copy,
+    subscription_checks,
     subscriptions,
     ways_to_pay,
     wishes,
@@ -31,6 +32,7 @@ __all__ = [
     "reconciliation",
     "situations",
     "stripe_copy",
+    "subscription_checks",
     "subscriptions",
     "ways_to_pay",
     "wishes",

@@ -48,7 +48,7 @@ _MARK_SETTLED = text("""
 """)
 
 _MARK_SERVER_FAILURE = text("""
-    update payment_attempts set server_failures = server_failures + 1
+    update payment_attempts set server_failures = server_failures + :counted
     where invoice_id = :invoice_id and attempt_count = :attempt_count
       and payment_method_id = :payment_method_id
 """)
@@ -128,12 +128,13 @@ async def mark_settled(
 
 
 async def mark_server_failure(
-    session: AsyncSession, invoice_id: str, attempt_count: int, payment_method_id: str
+    session: AsyncSession, invoice_id: str, attempt_count: int, payment_method_id: str, *, counted: int
 ) -> None:
     values = {
         "invoice_id": invoice_id,
         "attempt_count": attempt_count,
         "payment_method_id": payment_method_id,
+        "counted": counted,
     }
     await session.execute(_MARK_SERVER_FAILURE, values)
 

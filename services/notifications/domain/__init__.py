@@ -14,6 +14,7 @@ from services.notifications.domain.decisions import (
 from services.notifications.domain.deliveries import (
     Category,
     Channel,
+    Contact,
     Delivery,
     Knowledge,
     Letter,
@@ -24,6 +25,7 @@ from services.notifications.domain.deliveries import (
 )
 from services.notifications.domain.kinds import KINDS, NOTICES, STOPPED_BY_PAYMENT, Kind
 from services.notifications.domain.messages import (
+    addressed,
     context_to_send,
     line_changed,
     payment_action_required,
@@ -41,6 +43,7 @@ __all__ = [
     "AllowList",
     "Category",
     "Channel",
+    "Contact",
     "Delivery",
     "Kind",
     "Knowledge",
@@ -52,6 +55,7 @@ __all__ = [
     "Send",
     "Status",
     "Why",
+    "addressed",
     "after_temporary_failure",
     "context_to_send",
     "decide",

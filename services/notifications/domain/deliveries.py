@@ -49,11 +49,24 @@ class Category(StrEnum):
 
 class Channel(StrEnum):
     MAIL = "mail"
+    SMS = "sms"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whom the directory names for a company; `phone` as it was typed there."""
+
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a fact makes us say to one person. `dedup_key` is made of facts: same message, same key."""
+    """What a fact makes us say to one person. `dedup_key` is made of facts: same message, same key.
+
+    `recipient` is a mail address, `phone` a number; the channel says which of them counts.
+    """
 
     kind: str
     dedup_key: str
@@ -65,10 +78,21 @@ class Message:
     billing_cycle: str | None = None
     stage: int | None = None
     expires_at: datetime | None = None
+    phone: str | None = None
+    channel: Channel = Channel.MAIL
+
+    @property
+    def key(self) -> str:
+        """The message's own, and beside it one for each further channel."""
+        return self.dedup_key if self.channel is Channel.MAIL else f"{self.dedup_key}:{self.channel}"
+
+    @property
+    def address(self) -> str | None:
+        return self.phone if self.channel is Channel.SMS else self.recipient
 
     @property
     def delivery_id(self) -> UUID:
-        return uuid_of(f"delivery|{self.dedup_key}")
+        return uuid_of(f"delivery|{self.key}")
 
 
 @dataclass(frozen=True, slots=True)

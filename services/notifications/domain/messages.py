@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from libs.common.errors import PermanentFailure
@@ -17,7 +18,7 @@ from libs.common.events.billing import (
     PaymentRecovered,
 )
 from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
-from services.notifications.domain.deliveries import Delivery, Message
+from services.notifications.domain.deliveries import Contact, Delivery, Message
 from services.notifications.domain.kinds import KINDS
 
 
@@ -118,6 +119,16 @@ def signup(event: SignupStepDue) -> Message:
         recipient_name=event.name,
         expires_at=event.expires_at,
         context={"customer_name": event.name},
+    )
+
+
+def addressed(message: Message, contact: Contact) -> Message:
+    """What the fact left open, from the directory."""
+    return replace(
+        message,
+        recipient=message.recipient or contact.email,
+        recipient_name=message.recipient_name or contact.name or "",
+        phone=message.phone or contact.phone,
     )
 
 

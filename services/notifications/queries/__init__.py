@@ -22,6 +22,7 @@ from services.notifications.queries.deliveries import (
     list_pending,
     mark_outcomes,
 )
+from services.notifications.queries.directory import find_contact, fold_companies
 
 __all__ = [
     "add_delivery",
@@ -31,7 +32,9 @@ __all__ = [
     "claim_next_deliveries",
     "count_unknown",
     "delete_listed_invoices",
+    "find_contact",
     "find_content",
+    "fold_companies",
     "get_knowledge",
     "list_due_companies",
     "list_expired_claims",

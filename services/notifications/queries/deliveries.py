@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.envelope import Envelope
 from services.notifications import models
-from services.notifications.domain import KINDS, Channel, Delivery, Message, Result, Status
+from services.notifications.domain import KINDS, Delivery, Message, Result, Status
 
 table: Table = models.Model.metadata.tables["deliveries"]
 COLUMNS = (
@@ -36,12 +36,12 @@ async def add_delivery(
     kind = KINDS[message.kind]
     values = {
         "id": message.delivery_id,
-        "dedup_key": message.dedup_key,
+        "dedup_key": message.key,
         "company_id": message.company_id,
         "kind": message.kind,
         "category": kind.category,
-        "channel": Channel.MAIL,
-        "recipient": message.recipient,
+        "channel": message.channel,
+        "recipient": message.address,
         "recipient_name": message.recipient_name,
         "invoice_id": message.invoice_id,
         "invoice_ids": [message.invoice_id] if message.invoice_id else [],

@@ -9,6 +9,12 @@ from services.scheduler.queries.signup import (
     list_coming,
 )
 from services.scheduler.queries.slots import add_slot, delete_old_slots
+from services.scheduler.queries.subscriptions import (
+    SubscriptionHeard,
+    claim_due_checks,
+    fold_subscriptions,
+    has_due_checks,
+)
 from services.scheduler.queries.unpaid import (
     add_due_cutoffs,
     add_due_reminders,
@@ -18,15 +24,19 @@ from services.scheduler.queries.unpaid import (
 
 __all__ = [
     "FIRST_ID",
+    "SubscriptionHeard",
     "add_due_cutoffs",
     "add_due_occurrences",
     "add_due_reminders",
     "add_slot",
+    "claim_due_checks",
     "delete_old_slots",
     "fold_closed",
     "fold_linked",
     "fold_registered",
     "fold_subscribed",
+    "fold_subscriptions",
     "fold_unpaid",
+    "has_due_checks",
     "list_coming",
 ]

@@ -1,4 +1,4 @@
-"""The scheduler's SQL: its copy of what it heard, and what is due."""
+"""What was heard of companies, and whose sign-up step is due."""
 
 from __future__ import annotations
 

@@ -110,14 +110,18 @@ async def running_billing(
         stripe_sk=KEY,
         stripe_webhook_secrets=SECRET,
         stripe_api_base=f"http://127.0.0.1:{stripe_port}",
-        stripe_timeout_seconds=2,
-        stripe_requests_per_second=500,
-        stripe_reconcile_grace_seconds=0,
-        interne_apikey=INTERNAL_KEY,
-        billing_public_url=f"http://127.0.0.1:{port}",
-        # Stripe's own clock is not moved.
-        stripe_webhook_tolerance_seconds=10**9,
-        **changes,
+        **{
+            "stripe_timeout_seconds": 2,
+            "stripe_requests_per_second": 500,
+            "stripe_reconcile_grace_seconds": 0,
+            "stripe_breaker_rest_seconds": 0.3,
+            "dunning_workers": 8,
+            "interne_apikey": INTERNAL_KEY,
+            "billing_public_url": f"http://127.0.0.1:{port}",
+            # Stripe's own clock is not moved.
+            "stripe_webhook_tolerance_seconds": 10**9,
+            **changes,
+        },
     )
     async with AsyncExitStack() as stack:
         log = tmp_path / "stripe.log"

@@ -12,10 +12,16 @@ import pytest
 from sqlalchemy import text
 
 from libs.common.events import provisional_company_id
-from libs.common.events.billing import SubscriptionChanged, SubscriptionStarted
+from libs.common.events.billing import (
+    SubscriptionCanceled,
+    SubscriptionChanged,
+    SubscriptionStarted,
+    TrialStarted,
+)
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
 from libs.common.router import Heard
-from services.scheduler import handlers, queries
+from services.scheduler import handlers
+from services.scheduler.queries import signup
 from tests.integration.scheduler.builders import (
     NOW,
     heard,
@@ -33,6 +39,14 @@ def changed(company_id: UUID, status: str) -> SubscriptionChanged:
     )
 
 
+KINDS = (
+    CompanyRegistered,
+    StripeCustomerLinked,
+    SubscriptionStarted,
+    SubscriptionChanged,
+    TrialStarted,
+    SubscriptionCanceled,
+)
 COMPANIES = [registered(ago=timedelta(hours=n), stripe_customer_id=f"cus_{n}") for n in range(4)]
 FACTS: Sequence[Heard[Any]] = [
     *(heard(event) for event in COMPANIES),
@@ -43,6 +57,22 @@ FACTS: Sequence[Heard[Any]] = [
     heard(subscribed(provisional_company_id("cus_9"), subscription_id="sub_9")),
     heard(changed(COMPANIES[1].company_id, "lifetime")),
     heard(changed(COMPANIES[2].company_id, "past_due")),
+    # Under the provisional company at first, under its own one in the end.
+    heard(
+        TrialStarted(
+            company_id=provisional_company_id("cus_9"),
+            subscription_id="sub_9",
+            started_at=NOW - timedelta(days=30),
+            trial_ends_at=NOW,
+        )
+    ),
+    heard(
+        SubscriptionCanceled(
+            company_id=COMPANIES[3].company_id,
+            subscription_id="sub_9",
+            canceled_at=NOW + timedelta(days=1),
+        )
+    ),
     heard(
         StripeCustomerLinked(
             company_id=COMPANIES[3].company_id,
@@ -51,9 +81,6 @@ FACTS: Sequence[Heard[Any]] = [
         )
     ),
 ]
-
-
-KINDS = (CompanyRegistered, StripeCustomerLinked, SubscriptionStarted, SubscriptionChanged)
 
 
 async def fold_all(world: World, facts: Sequence[Heard[Any]], seed: int) -> list[dict[str, Any]]:
@@ -72,6 +99,7 @@ async def fold_all(world: World, facts: Sequence[Heard[Any]], seed: int) -> list
     return [
         *await world.rows("scheduler", "select * from companies order by company_id"),
         *await world.rows("scheduler", "select * from customer_links order by 1, 2"),
+        *await world.rows("scheduler", "select * from subscriptions order by 1"),
     ]
 
 
@@ -86,7 +114,7 @@ async def test_any_order_and_any_repetition_give_the_same_copy(world: World) -> 
         rng = random.Random(seed)
         again = rng.choices(FACTS, k=5) + list(FACTS)
         rng.shuffle(again)
-        await world.rows("scheduler", "truncate companies, customer_links")
+        await world.rows("scheduler", "truncate companies, customer_links, subscriptions")
         assert await fold_all(world, again, seed) == expected, f"seed {seed}"
 
 
@@ -106,9 +134,9 @@ async def test_what_is_due_is_read_by_index_among_thousands(world: World, statem
         "routine": step.routine, "step": step.name, "position": 0,
         "newest_due": NOW, "newest_expired": NOW - timedelta(days=2),
         "due_after": step.offset, "expires_after": step.offset + step.too_late, "now": NOW, "limit": 1000,
-        "until": NOW, "after_at": NOW - timedelta(days=2), "after_id": queries.FIRST_ID,
+        "until": NOW, "after_at": NOW - timedelta(days=2), "after_id": signup.FIRST_ID,
     }  # fmt: skip
-    query = getattr(queries.signup, statement)
+    query = getattr(signup, statement)
     wanted = {name: value for name, value in values.items() if f":{name}" in query.text}
     async with scheduler_database(world) as database, database.begin() as uow:
         plan = "\n".join(
