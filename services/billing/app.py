@@ -8,13 +8,14 @@ from functools import partial
 from fastapi import FastAPI
 
 from libs.common.clock import Clock, utc_now
+from libs.common.housekeeping import Keeping
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Closer, Door, Service
 from libs.integrations.breaker import Breaker
 from libs.integrations.platform import PhonePlatform
 from libs.integrations.stripe import Stripe
-from services.billing import handlers, routes
-from services.billing.figures import take_figures
+from services.billing import handlers, queries, routes
+from services.billing.figures import count_received, take_figures
 from services.billing.jobs import Cutoffs, Dunning
 from services.billing.reconciliation import Reconciliation
 from services.billing.refreshes import Refreshes
@@ -26,6 +27,7 @@ from services.billing.wishes import Wishes, WishWatch
 log = logging.getLogger("relance.billing")
 
 FIGURES_SECONDS = 30.0
+COUNT_SECONDS = 600.0
 COMPANIES_AT_ONCE = 4
 
 
@@ -66,6 +68,7 @@ def create_app(
     figures = Job(
         "reconciliation_figures", partial(take_figures, service.database), every_seconds=FIGURES_SECONDS
     )
+    count = Job("received_figure", partial(count_received, service.database), every_seconds=COUNT_SECONDS)
     checks = SubscriptionChecks(service.database, stripe, settings)
     check = Job(
         "subscription_checks",
@@ -76,13 +79,16 @@ def create_app(
     wishing, platform_closers = _tell_platform(service, settings, clock)
     return service.app(
         handlers=handlers.router,
-        jobs=[job, decisions, fetching, walk, figures, check, *wishing],
+        jobs=[job, decisions, fetching, walk, figures, count, check, *wishing],
         routes=[
             routes.create_router(service.database, settings),
             routes.create_pay_router(service.database, stripe, settings, clock),
             routes.create_lines_router(service.database, settings),
         ],
         doorways={ingress.PATH: ingress.Ingress(settings, service.producer, clock)},
+        keepings=[
+            Keeping("stripe_events", settings.stripe_events_kept_days, queries.events.delete_old_events)
+        ],
         closers=[dunning.close, stripe.close, *platform_closers],
     )
 

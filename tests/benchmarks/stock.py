@@ -84,7 +84,7 @@ _FILL = {
         select {_INVOICE.format("i")}, 1, 'pm_' || i || '_' || p, p, 'Visa •••• 4242', md5(i || '_' || p),
                'declined', 'insufficient_funds', {_AGE}, {_AGE}
         from generate_series(1, $1::bigint) i, generate_series(1, 2) p where {_WAS_UNPAID}""",
-    "company_lines": f"""
+    "company_lines": """
         insert into company_lines (company_id, state, episode, is_unpaid)
         select distinct on (company_id) company_id, 'normal', 1, state <> 'closed'
         from dunning_cases where $1::bigint > 0 order by company_id, state desc""",
@@ -96,20 +96,19 @@ _FILL = {
                now() - interval '1 day', '00-' || md5(n::text) || '-0123456789abcdef-01',
                now() - interval '1 day'
         from generate_series(1, $1::bigint * 2) n""",
-}  # noqa: S608 - our own fragments
+}
 
 # Their numbers are those of events: $1 first, $2 last, $3 how many there are in all.
 _EVENT_AGE = "now() - interval '90 days' * (1 - e::float8 / $3)"
-_CUSTOMER_OF_EVENT = (
-    f"e % greatest($3::bigint / {INVOICES_A_CUSTOMER * EVENTS_AN_INVOICE}, 1)"
-)
+_CUSTOMER_OF_EVENT = f"e % greatest($3::bigint / {INVOICES_A_CUSTOMER * EVENTS_AN_INVOICE}, 1)"
+_BODY = """convert_to('{"id": "evt_' || e || '", "object": "event", "type": "invoice.updated"}', 'UTF8')"""
 _FILL_EVENTS = {
     "stripe_events": f"""
         insert into stripe_events (stripe_event_id, event_id, type, api_version, stripe_customer_id, body,
                                    created_at, received_at, last_offset, worked_at, outcome)
         select {_EVENT.format("e")}, {_EVENT_UUID.format("e")}, 'invoice.updated', '2025-03-31.basil',
                {_CUSTOMER.format(_CUSTOMER_OF_EVENT)},
-               convert_to('{{"id": "evt_' || e || '", "object": "event", "type": "invoice.updated"}}', 'UTF8'),
+               {_BODY},
                {_EVENT_AGE}, {_EVENT_AGE}, e, {_EVENT_AGE}, 'noted'
         from generate_series($1::bigint, $2::bigint) e where $3::bigint > 0""",
     "inbox": f"""
@@ -117,11 +116,11 @@ _FILL_EVENTS = {
                            traceparent, status, received_at, done_at)
         select {_EVENT_UUID.format("e")}, 'stripe.event_received.v1', '/stripe',
                {_CUSTOMER.format(_CUSTOMER_OF_EVENT)}, 'stripe.events', 0, e,
-               convert_to('{{"id": "evt_' || e || '", "object": "event", "type": "invoice.updated"}}', 'UTF8'),
+               {_BODY},
                {_EVENT_AGE}, '00-' || md5(e::text) || '-0123456789abcdef-01', 'done', {_EVENT_AGE},
                {_EVENT_AGE}
         from generate_series($1::bigint, $2::bigint) e where e > $3::bigint * 3 / 5""",
-}  # noqa: S608 - our own fragments
+}
 _AT_ONCE = 1_000_000
 
 _CONSTRAINTS = """
@@ -158,9 +157,7 @@ async def fill(url: str, invoices: int) -> None:
 
 
 @asynccontextmanager
-async def _without_indexes(
-    connection: asyncpg.Connection[asyncpg.Record], table: str
-) -> AsyncIterator[None]:
+async def _without_indexes(connection: asyncpg.Connection[asyncpg.Record], table: str) -> AsyncIterator[None]:
     """All but the primary key's, made again afterwards: many times faster than row by row."""
     constraints = await connection.fetch(_CONSTRAINTS, table)
     indexes = await connection.fetch(_INDEXES, table)

@@ -7,13 +7,14 @@ real path: `stripe.events`, the reader, the worker, facts on `billing.events`. R
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import shutil
-import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -24,17 +25,22 @@ from libs.common.events.stripe import StripeEventReceived
 from libs.common.producer import Producer
 from libs.common.settings import CommonSettings
 from libs.common.telemetry import new_traceparent
+from libs.devstack.ports import free_port
+from libs.devstack.postgres import EmbeddedPostgres
 from tests.benchmarks.conftest import Note
 from tests.benchmarks.processes import service, until_answers
 from tests.benchmarks.stock import BYTES_AN_EVENT, EVENTS_AN_INVOICE, INVOICES_A_CUSTOMER, fill
 from tests.builders.stripe_events import body_of, event, invoice
 from tests.servers import Servers
+from tests.servers.shared import FOLDER_VARIABLE, make_template
 from tests.world import World, until
 
-FEW, MANY = 10_000, int(__import__("os").environ.get("MANY", "1000000"))
+FEW, MANY = 10_000, 1_000_000
 PAIRS = 5
 NEW_PAID, OPEN_PAID, UPDATED, SUBSCRIPTIONS = 2000, 30, 500, 1000
 EVENTS = NEW_PAID + OPEN_PAID + UPDATED + SUBSCRIPTIONS
+# A quarter of a small machine's memory: PostgreSQL's own advice, which no database of this size goes without.
+POSTGRES = {"shared_buffers": "1GB", "max_wal_size": "8GB"}
 # As many in each run and on each side, so that both have as many events that must wait for one another.
 CUSTOMERS = FEW // INVOICES_A_CUSTOMER
 
@@ -69,9 +75,7 @@ class Side:
         await asyncio.gather(producer.start(), facts.start())
         keys = {"stripe_sk": "sk_test_1", "stripe_webhook_secrets": "whsec_1", "inbox_batch": "50"}
         try:
-            with service(
-                "billing", self._world, self._servers, "--doors", "kafka,clock", **keys
-            ) as port:
+            with service("billing", self._world, self._servers, "--doors", "kafka,clock", **keys) as port:
                 await until_answers(port, "/readyz", 200)
                 await self._work(producer, facts, self._load(0.1))
                 return await self._work(producer, facts, self._load(1))
@@ -152,13 +156,24 @@ def _subscription(customer: int, *, plan: str) -> dict[str, object]:
     }
 
 
+@pytest.fixture
+def roomy(servers: Servers) -> Iterator[Servers]:
+    """The session's Kafka, and a PostgreSQL with the memory that such a database has."""
+    needed = MANY * EVENTS_AN_INVOICE * BYTES_AN_EVENT
+    folder = Path(os.environ[FOLDER_VARIABLE])
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        pytest.skip(f"needs {needed / 1e9:.0f} GB in {folder}, where {free / 1e9:.0f} are free")
+    with EmbeddedPostgres(
+        folder / "roomy_postgres", port=free_port(), durable=False, settings=POSTGRES
+    ) as postgres:
+        yield Servers(servers.kafka_bootstrap_servers, postgres.url)
+
+
 @asynccontextmanager
 async def two_sides(servers: Servers) -> AsyncIterator[tuple[Side, Side]]:
     """One with few rows and one with many."""
-    needed = MANY * EVENTS_AN_INVOICE * BYTES_AN_EVENT
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if free < needed:
-        pytest.skip(f"needs {needed / 1e9:.0f} GB in {tempfile.gettempdir()}, there are {free / 1e9:.0f}")
+    await make_template(servers)
     async with AsyncExitStack() as stack:
         sides = [
             Side(await stack.enter_async_context(World.fresh(servers)), servers, invoices)
@@ -171,17 +186,17 @@ async def two_sides(servers: Servers) -> AsyncIterator[tuple[Side, Side]]:
         yield sides[0], sides[1]
 
 
-async def test_a_webhook_is_worked_in_time_that_does_not_grow(servers: Servers, note: Note) -> None:
+async def test_a_webhook_is_worked_in_time_that_does_not_grow(roomy: Servers, note: Note) -> None:
     few: list[float] = []
     many: list[float] = []
-    async with two_sides(servers) as (small, large):
+    async with two_sides(roomy) as (small, large):
         for _ in range(PAIRS):
             few.append(await small.rate())
             many.append(await large.rate())
             print(f"{few[-1]:.0f}/s, {many[-1]:.0f}/s")
     ratio = median(b / a for a, b in zip(few, many, strict=True))
     note(
-        "webhooks worked beside 1 million invoices and 10 million events, ratio to 10 thousand and 100 thousand",
+        "webhooks worked beside 1 million invoices, 10 million events, ratio to a hundredth of both",
         "≥ 0.8",
         f"{ratio:.2f} ({median(many):.0f}/s; {median(few):.0f}/s)",
     )
