@@ -15,10 +15,10 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test bench bench-scale storm check format lock install
+.PHONY: help up down reset test bench bench-first-of-month bench-scale storm check format lock install
 
 help: ## Say what there is (this)
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  ARGS=… is handed on: make up ARGS='--no-demo --port-base 9000', make test ARGS='-k ingress'"
 
@@ -39,6 +39,10 @@ bench: $(DEV) ## Measure: ratios are judged, absolutes are printed
 
 bench-scale: $(DEV) ## Measure beside a million invoices: 15 minutes, 11 GB of disk, 4 GB of memory
 	$(BIN)/python -m pytest tests/benchmarks -m scale -s $(ARGS)
+
+bench-first-of-month: $(DEV) ## Measure: 50,000 invoices fail while Stripe is slow (half an hour)
+	RELANCE_DRAIN_INVOICES=50000 RELANCE_DRAIN_SECONDS=900 \
+		$(BIN)/python -m pytest tests/benchmarks/test_drain.py -m benchmark -s $(ARGS)
 
 storm: $(DEV) ## The storm, with 200 customers for each kill too
 	RELANCE_STORM_KILL_CUSTOMERS=200 $(BIN)/python -m pytest tests/faults -s $(ARGS)
