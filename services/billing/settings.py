@@ -89,6 +89,9 @@ class BillingSettings(CommonSettings):
     stripe_events_kept_days: int = Field(
         default=90, ge=45, description="how long Stripe's events are kept; those of open cases for longer"
     )
+    card_expiring_days: int = Field(
+        default=21, ge=1, le=90, description="days before a card's last good day to tell its company"
+    )
     dunning_workers: int = Field(
         default=100,
         ge=1,
