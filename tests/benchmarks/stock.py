@@ -123,6 +123,9 @@ _FILL_EVENTS = {
 }
 _AT_ONCE = 1_000_000
 
+_PREWARM = """
+    select pg_prewarm(oid) from pg_class where relkind = 'i' and relnamespace = 'billing'::regnamespace
+"""
 _CONSTRAINTS = """
     select conname, pg_get_constraintdef(oid) as definition from pg_constraint
     where conrelid = cast($1 as text)::regclass and contype = 'u'
@@ -152,6 +155,9 @@ async def fill(url: str, invoices: int) -> None:
         # As autovacuum leaves a database that is at work.
         await connection.execute("vacuum (analyze)")
         await connection.execute("checkpoint")
+        # In memory, as a day of webhooks leaves them.
+        await connection.execute("create extension pg_prewarm schema public")
+        await connection.execute(_PREWARM)
     finally:
         await connection.close()
 
