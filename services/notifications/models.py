@@ -72,6 +72,8 @@ class Delivery(Model):
     message_id: Mapped[str | None]
     answer: Mapped[str | None]
     content: Mapped[bytes | None]
+    # Of the sources that the content was rendered from.
+    template_version: Mapped[str | None]
     event_id: Mapped[UUID]
     event_type: Mapped[str]
     traceparent: Mapped[str | None]
@@ -85,6 +87,7 @@ class Delivery(Model):
         Index("deliveries_sending", "lease_until", postgresql_where=text("status = 'sending'")),
         Index("deliveries_unknown", "created_at", postgresql_where=text("status = 'unknown'")),
         Index("deliveries_by_company", "company_id", "created_at"),
+        Index("deliveries_by_time", "created_at", postgresql_using="brin"),
     )
 
 
@@ -156,3 +159,25 @@ class SubscribedCompany(Model):
 
     company_id: Mapped[UUID] = mapped_column(primary_key=True)
     started_at: Mapped[datetime]
+
+
+class Subscription(Model):
+    """A subscription that was heard of: once it began no trial mail is wanted, once it ended no welcome."""
+
+    __tablename__ = "subscriptions"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subscription_id: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Number(Model):
+    """A phone number that a company has or had; released once that is the later of the two."""
+
+    __tablename__ = "numbers"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(primary_key=True)
+    assigned_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]

@@ -11,6 +11,7 @@ from libs.common.database import Uow
 from libs.common.jobs import brief
 from services.notifications import domain, ledger, mail, queries
 from services.notifications.domain import (
+    INTERNAL,
     KINDS,
     Delivery,
     Knowledge,
@@ -55,6 +56,8 @@ async def claim_due_deliveries(
 def _decide(
     delivery: Delivery, known: Knowledge, settings: NotificationsSettings, now: datetime
 ) -> Letter | Outcome:
+    if delivery.kind in INTERNAL:
+        delivery = replace(delivery, recipient=settings.team_email)
     decision = domain.decide(
         delivery, known, now=now, allow_list=settings.allow_list, digest_wait=settings.digest_wait
     )
@@ -71,14 +74,14 @@ def _build(
     """The letter; or, for one that cannot be written, its failure: it must not hold up the others."""
     context = domain.context_to_send(delivery, decision.open_invoices, settings.house)
     message_id = message_id_of(delivery, settings)
-    recipient = delivery.recipient or ""
+    recipient, template = delivery.recipient or "", KINDS[delivery.kind].template
     try:
         content = mail.build_mail(
             message_id=message_id,
             sender=settings.mail_sender,
             recipient=recipient,
             recipient_name=delivery.recipient_name,
-            content=mail.render(KINDS[delivery.kind].template, context),
+            content=mail.render(template, context),
             kind=delivery.kind,
             billing_cycle=delivery.billing_cycle,
             delivery_id=delivery.id,
@@ -90,7 +93,9 @@ def _build(
         return Outcome(Status.FAILED, brief(error), Why.CANNOT_BE_BUILT)
     listed = tuple(invoice.invoice_id for invoice in decision.open_invoices)
     listing = replace(delivery, invoice_ids=listed or delivery.invoice_ids)
-    return Letter(listing, recipient, message_id, content, decision.open_invoices)
+    return Letter(
+        listing, recipient, message_id, content, mail.template_version(template), decision.open_invoices
+    )
 
 
 def message_id_of(delivery: Delivery, settings: NotificationsSettings) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 import mrml
@@ -63,6 +64,16 @@ def _templates(kind: str) -> _Templates:
         html=_HTML.from_string(_compiled(kind)),
         text=_TEXT.get_template(f"{kind}/body.txt"),
     )
+
+
+@cache
+def template_version(kind: str) -> str:
+    """Twelve hexadecimal digits of all that a mail of this kind is rendered from but its data."""
+    sources = [*FOLDER.glob("*.*"), *(FOLDER / kind).glob("*.*")]
+    digest = sha256()
+    for path in sorted(sources):
+        digest.update(f"{path.relative_to(FOLDER).as_posix()}\n".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 @cache

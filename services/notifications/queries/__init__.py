@@ -1,5 +1,11 @@
 """The SQL of notifications: deliveries and their history, claims, what is known of companies."""
 
+from services.notifications.queries.account import (
+    mark_number_assigned,
+    mark_number_released,
+    mark_subscription_ended,
+    mark_subscription_started,
+)
 from services.notifications.queries.claims import (
     claim_next_deliveries,
     count_unknown,
@@ -18,6 +24,7 @@ from services.notifications.queries.companies import (
 )
 from services.notifications.queries.deliveries import (
     add_delivery,
+    count_deliveries,
     find_content,
     list_pending,
     mark_outcomes,
@@ -30,6 +37,7 @@ __all__ = [
     "add_open_invoices",
     "add_subscribed",
     "claim_next_deliveries",
+    "count_deliveries",
     "count_unknown",
     "delete_listed_invoices",
     "find_contact",
@@ -41,6 +49,10 @@ __all__ = [
     "list_pending",
     "lock_free_companies",
     "mark_invoice_closed",
+    "mark_number_assigned",
+    "mark_number_released",
     "mark_outcomes",
     "mark_sending",
+    "mark_subscription_ended",
+    "mark_subscription_started",
 ]
