@@ -163,5 +163,10 @@ def context_to_send(
         context.setdefault("currency", next((invoice.currency for invoice in open_invoices), "eur"))
         context["open_invoices"] = [invoice.model_dump(mode="json") for invoice in open_invoices]
         context["unpaid_count"] = len(open_invoices)
-        context["total_due_cents"] = sum(invoice.amount_remaining_cents for invoice in open_invoices)
+        # Of those in this currency: amounts in several do not add up.
+        context["total_due_cents"] = sum(
+            invoice.amount_remaining_cents
+            for invoice in open_invoices
+            if invoice.currency == context["currency"]
+        )
     return context
