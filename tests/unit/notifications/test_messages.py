@@ -15,7 +15,7 @@ from libs.common.signup_steps import SIGNUP_STEPS, SIGNUP_STEPS_BY_NAME
 from services.notifications.domain import INTERNAL, KINDS
 from services.notifications.mail import MailContent, render, template_version
 from services.notifications.mail import rendering as mail_rendering
-from services.notifications.mail.french import long_date, moment_of_day, phone
+from services.notifications.mail.french import long_date, moment_of_day, money, phone
 from tests.unit.notifications.samples import NASTY, contexts, invoice
 
 EVERY_KIND = sorted(contexts())
@@ -196,7 +196,7 @@ def test_one_mail_lists_all_invoices_and_their_sum(kind: str, count: int) -> Non
     total = sum(each["amount_remaining_cents"] for each in invoices)
     for part in (content.text, "".join(seen(content).text)):
         assert [f"DC-{n:03}" for n in range(count) if f"DC-{n:03}" not in part] == []
-        assert mail_rendering.FILTERS["money"](total, "eur") in part
+        assert money(total, "eur") in part
     assert set(LINK.findall(content.text)) == {f"https://pay.test/{n}" for n in range(count)}
     assert len(content.html.encode()) < 102_000, "Gmail would cut it off"
 
