@@ -208,7 +208,7 @@ def test_two_currencies_are_not_added_up() -> None:
     both = "30,00\u00a0€ + 10,00\u00a0$"
     assert content.subject == f"3 factures restent à régler\u00a0: {both}"
     for part in (content.text, "".join(seen(content).text)):
-        assert f"Total à régler\u00a0: {both}" in part or both in part
+        assert both in part.replace("€+", "€ +")
         assert "40,00" not in part
 
 
