@@ -196,9 +196,10 @@ async def test_a_company_that_subscribed_between_due_and_send_gets_no_sign_up_ma
     customer = Customer()
     await office.queue(customer.signup_step(), customer.subscribed())
     async with office.open(SENDER):
-        await office.until_all(1, "suppressed")
-        await until(lambda: office.world.told(DeliverySuppressed))
-    assert [row["why"] for row in await office.deliveries()] == ["subscribed"]
+        await office.until_all(2, "suppressed")
+        await until(lambda: office.told(DeliverySuppressed, 2))
+    whys = {row["kind"]: row["why"] for row in await office.deliveries()}
+    assert whys == {"signup_first_step": "subscribed", "subscription_started": "no_address"}
     assert await office.mails.mails() == ()
 
 
