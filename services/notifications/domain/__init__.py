@@ -37,6 +37,7 @@ from services.notifications.domain.kind import Kind
 from services.notifications.domain.kinds import ABOUT_ACCOUNTS, INTERNAL, KINDS, NOTICES, STOPPED_BY_PAYMENT
 from services.notifications.domain.messages import (
     addressed,
+    card_expiring,
     context_to_send,
     cutoff_warning,
     line_changed,
@@ -80,6 +81,7 @@ __all__ = [
     "Why",
     "addressed",
     "after_temporary_failure",
+    "card_expiring",
     "context_to_send",
     "cutoff_warning",
     "daily_report",

@@ -14,6 +14,7 @@ from libs.common.events.billing import (
     LineRestored,
     LineRestricted,
     PaymentActionRequired,
+    PaymentMethodExpiring,
     PaymentRecovered,
     SubscriptionCanceled,
     SubscriptionChanged,
@@ -103,6 +104,12 @@ KINDS: Mapping[str, Kind] = {
         fact=PaymentRecovered,
         category=Category.TRANSACTIONAL,
         template="payment_recovered",
+        expires_after=timedelta(days=7),
+    ),
+    "card_expiring": Kind(
+        fact=PaymentMethodExpiring,
+        category=Category.TRANSACTIONAL,
+        template="card_expiring",
         expires_after=timedelta(days=7),
     ),
     "cutoff_warning": Kind(

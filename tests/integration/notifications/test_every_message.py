@@ -69,6 +69,7 @@ def facts_of(customer: Customer) -> dict[str, Event]:
         "payment_receipt": customer.paid("in_1"),
         "payment_recovered": customer.recovered("in_2"),
         "payment_action_required": customer.action_required("in_3"),
+        "card_expiring": customer.card_expiring(),
         "number_assigned": customer.assigned(at=NOW),
         "number_release_warning": customer.release_warning(),
         "number_released": customer.released(other, at=NOW),

@@ -96,6 +96,12 @@ def _about_money(name: str, text: str | None) -> dict[str, dict[str, Any]]:
         "line_restricted": owing,
         "line_cut": owing,
         "line_restored": {"customer_name": name},
+        "card_expiring": {
+            "customer_name": name,
+            "label": text or "",
+            "expires_on": "2026-12-31",
+            "card_url": "https://ours.test/pay/card",
+        },
         "payment_recovered": {
             **about_one,
             "failed": [method("Visa •••• 0341")],
