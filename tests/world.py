@@ -105,18 +105,22 @@ class World:
             server.should_exit = True
             await serving
 
-    async def tell(self, event: Event, *, copies: int = 1, revision: int = 1) -> Envelope:
-        """Append a fact to its teller's topic, as its teller would."""
-        [envelope, *_] = await self.tell_all([event] * copies, revision=revision)
+    async def tell(
+        self, event: Event, *, copies: int = 1, revision: int = 1, teller: str | None = None
+    ) -> Envelope:
+        """Append a fact to its teller's topic, as its teller would; what any service may tell needs one."""
+        [envelope, *_] = await self.tell_all([event] * copies, revision=revision, teller=teller)
         return envelope
 
-    async def tell_all(self, events: Sequence[Event], *, revision: int = 1) -> list[Envelope]:
+    async def tell_all(
+        self, events: Sequence[Event], *, revision: int = 1, teller: str | None = None
+    ) -> list[Envelope]:
         """Append many facts at once, in order for each key."""
         envelopes = [
             Envelope(
                 event_id=event.event_id,
                 type=event.type,
-                source=f"/relance/{event.teller()}",
+                source=f"/relance/{teller or event.teller()}",
                 key=event.key,
                 time=datetime.now(UTC),
                 data=event.to_bytes(),
@@ -125,7 +129,7 @@ class World:
             )
             for event in events
         ]
-        topics = [topic_of(event.teller()) for event in events]
+        topics = [topic_of(teller or event.teller()) for event in events]
         await self._producer.start()
         await self._producer.append_all(list(zip(topics, envelopes, strict=True)))
         return envelopes

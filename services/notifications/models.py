@@ -75,6 +75,8 @@ class Delivery(Model):
     provider_id: Mapped[str | None]
     answer: Mapped[str | None]
     content: Mapped[bytes | None]
+    # Of the sources that the content was rendered from.
+    template_version: Mapped[str | None]
     event_id: Mapped[UUID]
     event_type: Mapped[str]
     traceparent: Mapped[str | None]
@@ -91,6 +93,7 @@ class Delivery(Model):
         Index("deliveries_sending", "lease_until", postgresql_where=text("status = 'sending'")),
         Index("deliveries_unknown", "created_at", postgresql_where=text("status = 'unknown'")),
         Index("deliveries_by_company", "company_id", "created_at"),
+        Index("deliveries_by_time", "created_at", postgresql_using="brin"),
     )
 
 
@@ -200,3 +203,25 @@ class AddressVerdict(Model):
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     times: Mapped[int] = mapped_column(server_default=text("1"))
+
+
+class Subscription(Model):
+    """A subscription that was heard of: once it began no trial mail is wanted, once it ended no welcome."""
+
+    __tablename__ = "subscriptions"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subscription_id: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+
+
+class Number(Model):
+    """A phone number that a company has or had; released once that is the later of the two."""
+
+    __tablename__ = "numbers"
+
+    company_id: Mapped[UUID] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(primary_key=True)
+    assigned_at: Mapped[datetime | None]
+    released_at: Mapped[datetime | None]

@@ -40,6 +40,21 @@ class NotificationsSettings(ProviderSettings):
     mail_support_address: str | None = Field(
         default=None, description="the address that mails name for questions; none: people just reply"
     )
+    team_email: str | None = Field(
+        default=None, description="where the team itself is written to; none: internal mails are not sent"
+    )
+    mobile_app_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="the page of the mobile application; none: the mail about it leads to LOGIN_URL",
+    )
+    signup_offer_terms: str | None = Field(
+        default=None,
+        description="what the -30 % of the sign-up mail apply to and until when, as printed in it",
+    )
+    signup_offer_code: str | None = Field(
+        default=None, description="the code to type for those -30 %, as printed in the mail"
+    )
     login_url: str = Field(pattern=r"^https?://", description="where « ME CONNECTER » leads")
     smtp_connections: int = Field(default=8, ge=1, description="connections to the mail server, kept open")
     smtp_timeout_seconds: Seconds = Field(
@@ -63,6 +78,14 @@ class NotificationsSettings(ProviderSettings):
             raise ValueError(f"MAIL_SENDER must be like Relance <bonjour@example.fr>: {failure}") from failure
         return value
 
+    @field_validator("team_email")
+    @classmethod
+    def _refuse_a_team_without_address(cls, value: str | None) -> str | None:
+        try:
+            return None if value is None else ascii_address(value)
+        except PermanentFailure as failure:
+            raise ValueError(f"TEAM_EMAIL must be an address: {failure}") from failure
+
     @property
     def mail_sender_address(self) -> str:
         return ascii_address(self.mail_sender)
@@ -74,6 +97,9 @@ class NotificationsSettings(ProviderSettings):
             "login_url": self.login_url,
             "brand_name": parseaddr(self.mail_sender)[0],
             "support_email": self.mail_support_address,
+            "mobile_app_url": self.mobile_app_url,
+            "offer_terms": self.signup_offer_terms,
+            "offer_code": self.signup_offer_code,
         }
         return {name: value for name, value in values.items() if value}
 

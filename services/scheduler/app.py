@@ -19,8 +19,8 @@ def create_app(
     settings: SchedulerSettings, *, doors: frozenset[Door] = ALL_DOORS, clock: Clock = utc_now
 ) -> FastAPI:
     service = Service("scheduler", settings, clock=clock, doors=doors)
-    step = settings.signup_first_step
-    scan = partial(jobs.scan_signup, service.database, Reading(handlers.router, settings), step)
+    steps = settings.signup_steps
+    scan = partial(jobs.scan_signup, service.database, Reading(handlers.router, settings), steps)
     check = jobs.CheckUnpaid(service.database, Reading(handlers.router, settings), settings)
     reconcile = partial(
         jobs.tell_reconciliation, service.database, timedelta(seconds=settings.reconcile_stripe_seconds)
@@ -38,5 +38,5 @@ def create_app(
     return service.app(
         handlers=handlers.router,
         jobs=scheduled,
-        routes=[routes.create_router(service.database, step, settings.interne_apikey)],
+        routes=[routes.create_router(service.database, steps, settings.interne_apikey)],
     )

@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 
 from libs.common.events.scheduler import CutoffDue, SignupStepDue, UnpaidReminderDue
 from libs.common.french_days import is_working_day
+from libs.common.signup_steps import SignupStep
 
 SIGNUP_ROUTINE = "signup_routine"
-SIGNUP_FIRST_STEP = "signup_first_step"
 CHECK_UNPAID = "check_unpaid"
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -68,6 +68,15 @@ class Step:
     def newest_expired_anchor(self, now: datetime) -> datetime:
         """Whoever's anchor is at this moment or before is past the step's expiry."""
         return now - self.offset - self.too_late
+
+
+def signup_routine(steps: Sequence[SignupStep], too_late: Sequence[timedelta]) -> tuple[Step, ...]:
+    """Each step's own `too_late`, but never beyond the next step: nobody gets two at once."""
+    ends = [*(step.offset for step in steps[1:]), timedelta.max]
+    return tuple(
+        Step(SIGNUP_ROUTINE, step.name, position, step.offset, min(late, end - step.offset))
+        for position, (step, late, end) in enumerate(zip(steps, too_late, ends, strict=True))
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from libs.common.database import Database
@@ -19,15 +20,16 @@ BATCH = 1000
 BATCHES_A_TURN = 10
 
 
-async def scan_signup(database: Database, reading: Reading, step: Step) -> int:
-    """Tells a sign-up step to all for whom it is due; answers how many companies were looked at."""
+async def scan_signup(database: Database, reading: Reading, steps: Sequence[Step]) -> int:
+    """Tells each sign-up step to all for whom it is due; answers how many times a company was looked at."""
     due_until = await reading.read_up_to(database.clock())
     claimed = 0
-    for _ in range(BATCHES_A_TURN):
-        in_batch = await _tell_batch(database, step, due_until)
-        claimed += in_batch
-        if in_batch < BATCH:
-            break
+    for step in steps:  # in their order: who is past one may be due for the next
+        for _ in range(BATCHES_A_TURN):
+            in_batch = await _tell_batch(database, step, due_until)
+            claimed += in_batch
+            if in_batch < BATCH:
+                break
     return claimed
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, HTTPException, Query
 from pydantic import BaseModel, SecretStr
+from sqlalchemy import Row
 
 from libs.common.database import Database
 from libs.common.internal_key import InternalKey
@@ -31,9 +33,9 @@ class Coming(BaseModel):
 
 
 class Cursor(BaseModel):
-    """Hand both back as `after_registered_at` and `after_company_id` for the next page."""
+    """Hand both back as `after_due_at` and `after_company_id` for the next page."""
 
-    after_registered_at: datetime
+    after_due_at: datetime
     after_company_id: UUID
 
 
@@ -44,52 +46,49 @@ class Forecast(BaseModel):
     next: Cursor | None
 
 
-def create_router(database: Database, step: Step, key: SecretStr | None) -> APIRouter:
+def create_router(database: Database, steps: Sequence[Step], key: SecretStr | None) -> APIRouter:
     router = APIRouter(prefix="/internal", dependencies=[Depends(InternalKey(key))])
 
     @router.get("/forecast")
     async def show_forecast(
         days: Annotated[float, Query(gt=0, le=LONGEST_DAYS)] = 7,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-        after_registered_at: datetime | None = None,
+        after_due_at: datetime | None = None,
         after_company_id: UUID | None = None,
     ) -> Forecast:
         """What will be told in the coming days to companies known today, soonest first."""
-        after = _after(after_registered_at, after_company_id)
+        after = _after(after_due_at, after_company_id)
         async with database.begin() as uow:
             until = uow.now + timedelta(days=days)
             rows = await queries.list_coming(
-                uow.session, step, now=uow.now, until=until, after=after, limit=limit + 1
+                uow.session, steps, now=uow.now, until=until, after=after, limit=limit + 1
             )
-        coming = [
-            _coming(step, row.company_id, row.name, row.email, row.registered_at) for row in rows[:limit]
-        ]
+        by_position = {step.position: step for step in steps}
+        coming = [_coming(by_position[row.position], row) for row in rows[:limit]]
         cursor = None
         if len(rows) > limit:
-            cursor = Cursor(
-                after_registered_at=coming[-1].registered_at, after_company_id=coming[-1].company_id
-            )
+            cursor = Cursor(after_due_at=coming[-1].due_at, after_company_id=coming[-1].company_id)
         return Forecast(now=uow.now, until=until, coming=coming, next=cursor)
 
     return router
 
 
-def _coming(step: Step, company_id: UUID, name: str, email: str, registered_at: datetime) -> Coming:
+def _coming(step: Step, row: Row[Any]) -> Coming:
     return Coming(
         routine=step.routine,
         step=step.name,
-        company_id=company_id,
-        name=name,
-        email=email,
-        registered_at=registered_at,
-        due_at=step.due_at(registered_at),
-        expires_at=step.expires_at(registered_at),
+        company_id=row.company_id,
+        name=row.name,
+        email=row.email,
+        registered_at=row.registered_at,
+        due_at=row.due_at,
+        expires_at=step.expires_at(row.registered_at),
     )
 
 
-def _after(registered_at: datetime | None, company_id: UUID | None) -> tuple[datetime, UUID] | None:
-    if registered_at is None or company_id is None:
+def _after(due_at: datetime | None, company_id: UUID | None) -> tuple[datetime, UUID] | None:
+    if due_at is None or company_id is None:
         return None
-    if registered_at.tzinfo is None:
-        raise HTTPException(422, "after_registered_at must name its time zone, such as 2026-11-23T10:00:00Z")
-    return registered_at, company_id
+    if due_at.tzinfo is None:
+        raise HTTPException(422, "after_due_at must name its time zone, such as 2026-11-23T10:00:00Z")
+    return due_at, company_id

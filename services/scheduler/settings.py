@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
-from services.scheduler.domain import (
-    SIGNUP_FIRST_STEP,
-    SIGNUP_ROUTINE,
-    ReminderStage,
-    Step,
-    reminder_stages,
-)
+from libs.common.signup_steps import SIGNUP_STEPS, SignupStep, steps_at
+from services.scheduler.domain import ReminderStage, Step, reminder_stages, signup_routine
 
 
 class SchedulerSettings(CommonSettings):
@@ -36,6 +31,15 @@ class SchedulerSettings(CommonSettings):
     )
     signup_first_step_too_late_hours: float = Field(
         default=48.0, gt=0, description="hours after it was due from which that step is skipped, not told"
+    )
+    signup_step_days: str = Field(
+        default=",".join(str(step.offset.days) for step in SIGNUP_STEPS[1:]),
+        description="days after registration at which its further steps are due, one each, comma-separated",
+    )
+    signup_step_too_late_hours: float = Field(
+        default=72.0,
+        gt=0,
+        description="hours after they were due from which those are skipped (never two steps at once)",
     )
     signup_scan_seconds: Seconds = Field(
         default=300.0, description="how often the scheduler looks for sign-up steps that are due"
@@ -82,15 +86,27 @@ class SchedulerSettings(CommonSettings):
     def _refuse_a_weak_key(cls, value: SecretStr | None) -> SecretStr | None:
         return None if value is None else refuse_weak_secret("INTERNE_APIKEY", value)
 
+    @model_validator(mode="after")
+    def _refuse_steps_out_of_order(self) -> SchedulerSettings:
+        try:
+            self._steps_at_their_times()
+        except ValueError as error:
+            raise ValueError(
+                f"SIGNUP_STEP_DAYS and SIGNUP_FIRST_STEP_HOURS do not go together: {error}"
+            ) from error
+        return self
+
     @property
-    def signup_first_step(self) -> Step:
-        return Step(
-            routine=SIGNUP_ROUTINE,
-            name=SIGNUP_FIRST_STEP,
-            position=0,
-            offset=timedelta(hours=self.signup_first_step_hours),
-            too_late=timedelta(hours=self.signup_first_step_too_late_hours),
-        )
+    def signup_steps(self) -> tuple[Step, ...]:
+        first, *others = self._steps_at_their_times()
+        later = timedelta(hours=self.signup_step_too_late_hours)
+        too_late = [timedelta(hours=self.signup_first_step_too_late_hours), *(later for _ in others)]
+        return signup_routine((first, *others), too_late)
+
+    def _steps_at_their_times(self) -> tuple[SignupStep, ...]:
+        """Raises ValueError for days that are none, too few or too many, or not in order."""
+        days = [timedelta(days=day) for day in _days(self.signup_step_days)]
+        return steps_at([timedelta(hours=self.signup_first_step_hours), *days])
 
     @property
     def reminder_stages(self) -> tuple[ReminderStage, ...]:

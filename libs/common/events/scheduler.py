@@ -47,6 +47,99 @@ class CutoffDue(CompanyEvent):
     deadline_at: datetime
 
 
+class CutoffWarningDue(CompanyEvent):
+    """A company's lines are to be cut soon: the last notice before, at least two days ahead."""
+
+    type: ClassVar[str] = "scheduler.cutoff_warning_due.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "anchor_invoice_id", "cutoff_at")
+
+    anchor_invoice_id: str
+    # Not cut before this moment; a warning that could not be sent by then is not sent.
+    cutoff_at: datetime
+    currency: str = "eur"
+    customer_name: str = ""
+    customer_email: str | None = None
+
+
+class TrialEndingSoon(CompanyEvent):
+    """A company's trial ends in three days, or in one."""
+
+    type: ClassVar[str] = "scheduler.trial_ending_soon.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id", "days")
+
+    subscription_id: str
+    days: int
+    trial_ends_at: datetime
+    plan: str | None = None
+    # Whom to write to; not said: whom the directory names.
+    customer_name: str = ""
+    customer_email: str | None = None
+
+
+class TrialEnded(CompanyEvent):
+    """A company's trial is over, and no subscription followed."""
+
+    type: ClassVar[str] = "scheduler.trial_ended.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "subscription_id")
+
+    subscription_id: str
+    trial_ended_at: datetime
+    plan: str | None = None
+    customer_name: str = ""
+    customer_email: str | None = None
+
+
+class NumberReleaseWarningDue(CompanyEvent):
+    """A company without a subscription is about to lose a phone number."""
+
+    type: ClassVar[str] = "scheduler.number_release_warning_due.v1"
+    identity: ClassVar[tuple[str, ...]] = ("company_id", "number", "release_at")
+
+    number: str
+    release_at: datetime
+    customer_name: str = ""
+    customer_email: str | None = None
+
+
+class FreeNumbersLow(Event):
+    """There are few free phone numbers left of a prefix."""
+
+    type: ClassVar[str] = "scheduler.free_numbers_low.v1"
+    identity: ClassVar[tuple[str, ...]] = ("prefix", "due_on")
+
+    prefix: str
+    free_count: int
+    threshold: int
+    due_on: date
+
+    @property
+    def key(self) -> str:
+        return "numbers"
+
+
+class DailyReportDue(Event):
+    """Time for the team's report of a day; a figure that nobody counted is not given."""
+
+    type: ClassVar[str] = "scheduler.daily_report_due.v1"
+    identity: ClassVar[tuple[str, ...]] = ("report_on",)
+
+    # The day in Paris that is reported on.
+    report_on: date
+    companies_registered: int | None = None
+    subscriptions_started: int | None = None
+    subscriptions_canceled: int | None = None
+    invoices_unpaid: int | None = None
+    unpaid_cents: int | None = None
+    lines_restricted: int | None = None
+    lines_cut: int | None = None
+    events_set_aside: int | None = None
+    currency: str = "eur"
+
+    @property
+    def key(self) -> str:
+        return "report"
+
+
 class StripeReconciliationDue(Event):
     """Time to ask Stripe which events were missed."""
 

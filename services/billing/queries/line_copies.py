@@ -36,7 +36,7 @@ _FOLD_NOTICES = text("""
         invoice_ids = case when excluded.accepted_at is null then n.invoice_ids else excluded.invoice_ids end
 """)
 
-NOTICES = ("unpaid", "unpaid_reminder")
+NOTICES = ("unpaid", "unpaid_reminder", "cutoff_warning")
 """The kinds of messages that warn of a cut."""
 
 

@@ -1,5 +1,15 @@
 """Decisions of notifications: which message a fact makes, whether it is sent, what an answer means."""
 
+from services.notifications.domain.account import (
+    number_assigned,
+    number_release_warning,
+    number_released,
+    subscription_canceled,
+    subscription_changed,
+    subscription_started,
+    trial_ended,
+    trial_ending_soon,
+)
 from services.notifications.domain.decisions import (
     AllowList,
     Outcome,
@@ -24,11 +34,13 @@ from services.notifications.domain.deliveries import (
     Status,
     Why,
 )
-from services.notifications.domain.kinds import KINDS, NOTICES, STOPPED_BY_PAYMENT, Kind
+from services.notifications.domain.kind import Kind
+from services.notifications.domain.kinds import ABOUT_ACCOUNTS, INTERNAL, KINDS, NOTICES, STOPPED_BY_PAYMENT
 from services.notifications.domain.messages import (
     addressed,
     card_expiring,
     context_to_send,
+    cutoff_warning,
     line_changed,
     payment_action_required,
     payment_receipt,
@@ -38,11 +50,22 @@ from services.notifications.domain.messages import (
     unpaid,
     unpaid_reminder,
 )
+from services.notifications.domain.team import (
+    TEAM_ID,
+    daily_report,
+    dispute_closed,
+    dispute_opened,
+    events_set_aside,
+    free_numbers_low,
+)
 
 __all__ = [
+    "ABOUT_ACCOUNTS",
+    "INTERNAL",
     "KINDS",
     "NOTICES",
     "STOPPED_BY_PAYMENT",
+    "TEAM_ID",
     "AllowList",
     "Category",
     "Channel",
@@ -62,9 +85,18 @@ __all__ = [
     "after_temporary_failure",
     "card_expiring",
     "context_to_send",
+    "cutoff_warning",
+    "daily_report",
     "decide",
+    "dispute_closed",
+    "dispute_opened",
+    "events_set_aside",
     "fact_of",
+    "free_numbers_low",
     "line_changed",
+    "number_assigned",
+    "number_release_warning",
+    "number_released",
     "payment_action_required",
     "payment_receipt",
     "payment_recovered",
@@ -72,7 +104,12 @@ __all__ = [
     "settled_by_hand",
     "signup",
     "stop_of",
+    "subscription_canceled",
+    "subscription_changed",
+    "subscription_started",
     "suppressed",
+    "trial_ended",
+    "trial_ending_soon",
     "unpaid",
     "unpaid_reminder",
 ]

@@ -41,6 +41,9 @@ class Why(StrEnum):
     ALREADY_LISTED = "already_listed"
     RECENT_NOTICE = "recent_notice"
     SUBSCRIBED = "subscribed"
+    CANCELED = "canceled"
+    RELEASED = "released"
+    OLD_NEWS = "old_news"
     NOT_ALLOWED_OUTSIDE_PROD = "not_allowed_outside_prod"
     EXPIRED = "expired"
     REFUSED = "refused"
@@ -137,6 +140,7 @@ class Letter:
     recipient: str
     message_id: str
     content: bytes
+    template_version: str
     listed: tuple[OpenInvoice, ...] = ()
 
 
@@ -158,5 +162,10 @@ class Knowledge:
     closed_invoice_ids: Collection[str] = ()
     listed: Sequence[Listed] = ()
     is_subscribed: bool = False
+    # Of the company's subscriptions, those that began and have not ended, and those that have.
+    running_subscription_ids: Collection[str] = ()
+    ended_subscription_ids: Collection[str] = ()
+    # Phone numbers that were the company's and are no more.
+    released_numbers: Collection[str] = ()
     # When the company was last sent an unpaid notice.
     noticed_at: datetime | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import TypeAlias
 
-from libs.common.events import CompanyEvent
 from libs.common.events.billing import (
+    DisputeClosed,
+    DisputeOpened,
     InvoicePaid,
     InvoiceUnpaid,
     LineCut,
@@ -17,63 +16,39 @@ from libs.common.events.billing import (
     PaymentActionRequired,
     PaymentMethodExpiring,
     PaymentRecovered,
+    SubscriptionCanceled,
+    SubscriptionChanged,
+    SubscriptionStarted,
 )
-from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
-from services.notifications.domain.deliveries import Category, Channel, Delivery, Knowledge, Why
+from libs.common.events.directory import NumberAssigned, NumberReleased
+from libs.common.events.operations import EventSetAside
+from libs.common.events.scheduler import (
+    CutoffWarningDue,
+    DailyReportDue,
+    FreeNumbersLow,
+    NumberReleaseWarningDue,
+    SignupStepDue,
+    TrialEnded,
+    TrialEndingSoon,
+    UnpaidReminderDue,
+)
+from libs.common.signup_steps import SIGNUP_STEPS
+from services.notifications.domain.deliveries import Category, Channel, Why
+from services.notifications.domain.kind import (
+    Kind,
+    has_no_open_invoice,
+    has_subscription,
+    is_canceled,
+    is_closed,
+    is_listed_elsewhere,
+    is_noticed_recently,
+    is_old_news,
+    is_released,
+    is_subscribed,
+    owes_nothing,
+)
 
-RECENT_NOTICE = timedelta(hours=72)
 BOTH = (Channel.MAIL, Channel.SMS)
-
-Stop: TypeAlias = Callable[[Delivery, Knowledge], bool]
-
-
-def has_no_open_invoice(delivery: Delivery, known: Knowledge) -> bool:
-    """Every invoice that this delivery speaks of, its own and those it listed before, is closed."""
-    mine = {delivery.invoice_id, *delivery.invoice_ids}
-    return not any(invoice.invoice_id in mine for invoice in known.open_invoices)
-
-
-def is_closed(delivery: Delivery, known: Knowledge) -> bool:
-    return delivery.invoice_id in known.closed_invoice_ids
-
-
-def is_listed_elsewhere(delivery: Delivery, known: Knowledge) -> bool:
-    """Another mail told of this invoice in this billing cycle, and the stage has not risen since."""
-    return any(
-        listed.invoice_id == delivery.invoice_id
-        and listed.billing_cycle == delivery.billing_cycle
-        and listed.stage >= (delivery.stage or 0)
-        and listed.delivery_id != delivery.id
-        for listed in known.listed
-    )
-
-
-def owes_nothing(delivery: Delivery, known: Knowledge) -> bool:
-    return not known.open_invoices
-
-
-def is_noticed_recently(delivery: Delivery, known: Knowledge) -> bool:
-    """Counted from when the reminder was due to be written, so that waiting to be sent changes nothing."""
-    return known.noticed_at is not None and known.noticed_at > delivery.created_at - RECENT_NOTICE
-
-
-def is_subscribed(delivery: Delivery, known: Knowledge) -> bool:
-    return known.is_subscribed
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One row of the table below. `stops` are looked at in order when the delivery is claimed."""
-
-    fact: type[CompanyEvent]
-    category: Category
-    template: str
-    expires_after: timedelta
-    channels: tuple[Channel, ...] = (Channel.MAIL,)
-    stops: tuple[tuple[Stop, Why], ...] = ()
-    # Whether it lists every invoice that is open when it is sent.
-    lists_invoices: bool = False
-
 
 KINDS: Mapping[str, Kind] = {
     "unpaid": Kind(
@@ -142,18 +117,128 @@ KINDS: Mapping[str, Kind] = {
         template="card_expiring",
         expires_after=timedelta(days=7),
     ),
-    "signup_first_step": Kind(
-        fact=SignupStepDue,
-        category=Category.MARKETING,
-        template="signup_first_step",
-        expires_after=timedelta(days=2),  # the fact says its own, which counts
-        stops=((is_subscribed, Why.SUBSCRIBED),),
+    "cutoff_warning": Kind(
+        fact=CutoffWarningDue,
+        category=Category.LEGAL,
+        template="cutoff_warning",
+        expires_after=timedelta(days=2),  # the fact says when the cut may come, which counts
+        channels=BOTH,
+        stops=((owes_nothing, Why.PAID),),
+        lists_invoices=True,
+    ),
+    "subscription_started": Kind(
+        fact=SubscriptionStarted,
+        category=Category.TRANSACTIONAL,
+        template="subscription_started",
+        expires_after=timedelta(days=7),
+        stops=((is_canceled, Why.CANCELED), (is_old_news, Why.OLD_NEWS)),
+    ),
+    "subscription_changed": Kind(
+        fact=SubscriptionChanged,
+        category=Category.TRANSACTIONAL,
+        template="subscription_changed",
+        expires_after=timedelta(days=7),
+        stops=((is_canceled, Why.CANCELED), (is_old_news, Why.OLD_NEWS)),
+    ),
+    "subscription_canceled": Kind(
+        fact=SubscriptionCanceled,
+        category=Category.TRANSACTIONAL,
+        template="subscription_canceled",
+        expires_after=timedelta(days=14),
+        stops=((is_old_news, Why.OLD_NEWS),),
+    ),
+    "trial_ending_soon": Kind(
+        fact=TrialEndingSoon,
+        category=Category.TRANSACTIONAL,
+        template="trial_ending_soon",
+        expires_after=timedelta(days=1),  # or when the trial is over, if that is before
+        stops=((has_subscription, Why.SUBSCRIBED), (is_canceled, Why.CANCELED)),
+    ),
+    "trial_ended": Kind(
+        fact=TrialEnded,
+        category=Category.TRANSACTIONAL,
+        template="trial_ended",
+        expires_after=timedelta(days=3),
+        # Who was told that the subscription ended needs not be told that its trial did.
+        stops=((has_subscription, Why.SUBSCRIBED), (is_canceled, Why.CANCELED)),
+    ),
+    "number_assigned": Kind(
+        fact=NumberAssigned,
+        category=Category.TRANSACTIONAL,
+        template="number_assigned",
+        expires_after=timedelta(days=3),
+        stops=((is_released, Why.RELEASED), (is_old_news, Why.OLD_NEWS)),
+    ),
+    "number_release_warning": Kind(
+        fact=NumberReleaseWarningDue,
+        category=Category.TRANSACTIONAL,
+        template="number_release_warning",
+        expires_after=timedelta(days=3),  # or when the number is released, if that is before
+        stops=((has_subscription, Why.SUBSCRIBED), (is_released, Why.RELEASED)),
+    ),
+    "number_released": Kind(
+        fact=NumberReleased,
+        category=Category.TRANSACTIONAL,
+        template="number_released",
+        expires_after=timedelta(days=7),
+        stops=((is_old_news, Why.OLD_NEWS),),
+    ),
+    **{
+        step.name: Kind(
+            fact=SignupStepDue,
+            category=Category.MARKETING,
+            template=step.name,
+            expires_after=timedelta(days=2),  # the fact says its own, which counts
+            stops=((is_subscribed, Why.SUBSCRIBED),),
+        )
+        for step in SIGNUP_STEPS
+    },
+    "free_numbers_low": Kind(
+        fact=FreeNumbersLow,
+        category=Category.INTERNAL,
+        template="free_numbers_low",
+        expires_after=timedelta(days=1),
+    ),
+    "events_set_aside": Kind(
+        fact=EventSetAside,
+        category=Category.INTERNAL,
+        template="events_set_aside",
+        expires_after=timedelta(days=1),
+    ),
+    "daily_report": Kind(
+        fact=DailyReportDue,
+        category=Category.INTERNAL,
+        template="daily_report",
+        expires_after=timedelta(days=1),
+    ),
+    "dispute_opened": Kind(
+        fact=DisputeOpened,
+        category=Category.INTERNAL,
+        template="dispute_opened",
+        expires_after=timedelta(days=7),
+        stops=((is_old_news, Why.OLD_NEWS),),
+    ),
+    "dispute_closed": Kind(
+        fact=DisputeClosed,
+        category=Category.INTERNAL,
+        template="dispute_closed",
+        expires_after=timedelta(days=7),
+        stops=((is_old_news, Why.OLD_NEWS),),
     ),
 }
 """Every kind of message: the fact that makes it, its category, its channels, when it stops being wanted."""
 
-NOTICES = ("unpaid", "unpaid_reminder")
+NOTICES = ("unpaid", "unpaid_reminder", "cutoff_warning")
 """The kinds that ask for money, and by that warn of a cut."""
 
 STOPPED_BY_PAYMENT = tuple(kind for kind, row in KINDS.items() if row.lists_invoices)
 """The kinds that nobody wants any more once everything is paid."""
+
+INTERNAL = frozenset(kind for kind, row in KINDS.items() if row.category is Category.INTERNAL)
+"""The kinds that are written to the team, whoever the fact is about."""
+
+_OF_ACCOUNTS = frozenset({has_subscription, is_canceled, is_released})
+ABOUT_ACCOUNTS = frozenset(
+    kind for kind, row in KINDS.items() if any(stop in _OF_ACCOUNTS for stop, _ in row.stops)
+)
+"""The kinds that depend on what became of a subscription or a phone number."""

@@ -18,9 +18,10 @@ from libs.common.events.billing import (
     PaymentMethodExpiring,
     PaymentRecovered,
 )
-from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
+from libs.common.events.scheduler import CutoffWarningDue, SignupStepDue, UnpaidReminderDue
+from libs.common.signup_steps import SIGNUP_STEPS_BY_NAME
 from services.notifications.domain.deliveries import Channel, Contact, Delivery, Message, Why
-from services.notifications.domain.kinds import KINDS
+from services.notifications.domain.kinds import INTERNAL, KINDS
 from services.notifications.domain.numbers import mobile_of
 
 
@@ -52,6 +53,22 @@ def unpaid_reminder(event: UnpaidReminderDue) -> Message:
         recipient_name=event.customer_name,
         invoice_id=event.anchor_invoice_id,
         stage=event.stage,
+        context=event.model_dump(mode="json", include=wanted),
+    )
+
+
+def cutoff_warning(event: CutoffWarningDue) -> Message:
+    """Worthless once the lines may be cut."""
+    wanted = {"customer_name", "cutoff_at", "currency"}
+    cutoff_at = event.cutoff_at.isoformat()
+    return Message(
+        kind="cutoff_warning",
+        dedup_key=f"cutoff_warning:{event.company_id}:{event.anchor_invoice_id}:{cutoff_at}",
+        company_id=event.company_id,
+        recipient=event.customer_email,
+        recipient_name=event.customer_name,
+        invoice_id=event.anchor_invoice_id,
+        expires_at=event.cutoff_at,
         context=event.model_dump(mode="json", include=wanted),
     )
 
@@ -124,11 +141,12 @@ def _about_one_invoice(
 
 def signup(event: SignupStepDue) -> Message:
     """Each step is a kind of its own. Raises PermanentFailure for a step that nobody has written yet."""
-    if event.step not in KINDS:
+    step = SIGNUP_STEPS_BY_NAME.get(event.step)
+    if step is None:
         raise PermanentFailure(f"there is no mail for the sign-up step {event.step!r}")
     return Message(
-        kind=event.step,
-        dedup_key=f"signup:{event.company_id}:{event.step}",
+        kind=step.name,
+        dedup_key=f"signup:{event.company_id}:{step.name}",
         company_id=event.company_id,
         recipient=event.email,
         recipient_name=event.name,
@@ -160,10 +178,18 @@ def context_to_send(
 ) -> dict[str, Any]:
     """What the template gets: the house's own values (`login_url`, `brand_name`…), what the fact said, and
     where it lists invoices every one that is open by now."""
-    context: dict[str, Any] = {**house, **delivery.context}
+    is_internal = delivery.kind in INTERNAL
+    context: dict[str, Any] = {**house, "is_internal": is_internal, **delivery.context}
+    if not is_internal and not context.get("customer_name"):
+        context["customer_name"] = delivery.recipient_name
     if KINDS[delivery.kind].lists_invoices:
         context.setdefault("currency", next((invoice.currency for invoice in open_invoices), "eur"))
         context["open_invoices"] = [invoice.model_dump(mode="json") for invoice in open_invoices]
         context["unpaid_count"] = len(open_invoices)
-        context["total_due_cents"] = sum(invoice.amount_remaining_cents for invoice in open_invoices)
+        # Of those in this currency: amounts in several do not add up.
+        context["total_due_cents"] = sum(
+            invoice.amount_remaining_cents
+            for invoice in open_invoices
+            if invoice.currency == context["currency"]
+        )
     return context

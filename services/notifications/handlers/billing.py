@@ -16,7 +16,6 @@ from libs.common.events.billing import (
     PaymentActionRequired,
     PaymentMethodExpiring,
     PaymentRecovered,
-    SubscriptionStarted,
 )
 from services.notifications import domain, ledger, queries
 from services.notifications.domain import STOPPED_BY_PAYMENT, Status, Why
@@ -83,12 +82,6 @@ async def queue_line_cut_mail(event: LineCut, uow: Uow) -> None:
 async def queue_line_restored_mail(event: LineRestored, uow: Uow) -> None:
     await lock(event, uow)
     await queue(domain.line_changed(event), uow)
-
-
-@router.on(SubscriptionStarted)
-async def remember_subscription(event: SubscriptionStarted, uow: Uow) -> None:
-    await lock(event, uow)
-    await queries.add_subscribed(uow.session, event.company_id, started_at=event.started_at)
 
 
 async def _close_invoice(event: CompanyEvent, invoice_id: str, closed_at: datetime, uow: Uow) -> None:

@@ -9,7 +9,7 @@ from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure
 from libs.common.events import CompanyEvent
 from services.notifications import domain, ledger, queries
-from services.notifications.domain import KINDS, Channel, Message, Status
+from services.notifications.domain import INTERNAL, KINDS, Channel, Message, Status
 
 
 async def lock(event: CompanyEvent, uow: Uow) -> None:
@@ -25,8 +25,12 @@ def cause_of(uow: Uow) -> Envelope:
 
 
 async def queue(message: Message, uow: Uow) -> None:
-    """Once a channel. Where the fact does not say whom to write to, it is whom the directory names."""
+    """Once a channel. Where the fact does not say whom to write to, it is whom the directory names; what the
+    team is told goes to an address of its own, which is looked up when it is sent."""
     channels = KINDS[message.kind].channels
+    if message.kind in INTERNAL:
+        await queries.add_delivery(uow.session, message, cause=cause_of(uow), now=uow.now)
+        return
     if message.recipient is None or Channel.SMS in channels:
         contact = await queries.find_contact(uow.session, message.company_id)
         message = domain.addressed(message, contact)

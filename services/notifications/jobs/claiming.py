@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 
 from libs.common.database import Uow
 from libs.common.jobs import brief
-from services.notifications import domain, ledger, queries
+from services.notifications import domain, ledger, mail, queries
 from services.notifications.domain import (
+    INTERNAL,
+    KINDS,
     Delivery,
     Knowledge,
     Letter,
@@ -57,6 +59,8 @@ async def claim_due_deliveries(
 def _decide(
     delivery: Delivery, known: Knowledge, carrier: Carrier, settings: NotificationsSettings, now: datetime
 ) -> Letter | Outcome:
+    if delivery.kind in INTERNAL:
+        delivery = replace(delivery, recipient=settings.team_email)
     decision = domain.decide(
         delivery, known, now=now, allow_list=carrier.doorkeeper, digest_wait=settings.digest_wait
     )
@@ -79,7 +83,14 @@ def _build(
         return Outcome(Status.FAILED, brief(error), Why.CANNOT_BE_BUILT)
     listed = tuple(invoice.invoice_id for invoice in decision.open_invoices)
     listing = replace(delivery, invoice_ids=listed or delivery.invoice_ids)
-    return Letter(listing, delivery.recipient or "", built.message_id, built.content, decision.open_invoices)
+    return Letter(
+        listing,
+        delivery.recipient or "",
+        built.message_id,
+        built.content,
+        mail.template_version(KINDS[delivery.kind].template),
+        decision.open_invoices,
+    )
 
 
 async def _mark_sending(uow: Uow, settings: NotificationsSettings, built: Sequence[Letter]) -> list[Letter]:

@@ -23,6 +23,8 @@ ZERO_DECIMAL = frozenset(
     }
 )  # fmt: skip
 
+_FRENCH_NUMBER = re.compile(r"\+33[1-9]\d{8}")
+
 # C0 and C1 controls, line and paragraph separators, what turns text around (bidi), lone surrogates.
 _UNWANTED = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+"
@@ -45,8 +47,24 @@ def long_date(moment: datetime | date | str) -> str:
     return f"{number}{NO_BREAK_SPACE}{MONTHS[day.month - 1]}{NO_BREAK_SPACE}{day.year}"
 
 
-def _read(text: str) -> datetime | date:
-    return date.fromisoformat(text) if len(text) == len("2026-11-23") else datetime.fromisoformat(text)
+def moment_of_day(moment: datetime | str) -> str:
+    """`23 novembre 2026 à 11 h 05`, in Paris. Raises ValueError for a naive moment."""
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    time = f"{at.astimezone(PARIS):%H}{NO_BREAK_SPACE}h{NO_BREAK_SPACE}{at.astimezone(PARIS):%M}"
+    return f"{long_date(at)} à {time}"
+
+
+def phone(number: str) -> str:
+    """`01 40 00 00 00` for a French number in E.164; any other as it is."""
+    if not _FRENCH_NUMBER.fullmatch(number):
+        return number
+    digits = "0" + number.removeprefix("+33")
+    return NO_BREAK_SPACE.join(digits[at : at + 2] for at in range(0, len(digits), 2))
+
+
+def _read(moment: str) -> datetime | date:
+    is_day = len(moment) == len("2026-11-23")
+    return date.fromisoformat(moment) if is_day else datetime.fromisoformat(moment)
 
 
 def _day(moment: datetime | date) -> date:

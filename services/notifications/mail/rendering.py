@@ -8,10 +8,12 @@ shown, `brand_name` and `support_email`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import mrml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, Undefined
@@ -66,6 +68,16 @@ def _templates(kind: str) -> _Templates:
 
 
 @cache
+def template_version(kind: str) -> str:
+    """Twelve hexadecimal digits of all that a mail of this kind is rendered from but its data."""
+    sources = [*FOLDER.glob("*.*"), *(FOLDER / kind).glob("*.*")]
+    digest = sha256()
+    for path in sorted(sources):
+        digest.update(f"{path.relative_to(FOLDER).as_posix()}\n".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+@cache
 def kinds() -> frozenset[str]:
     """Every kind that has templates."""
     return frozenset(path.parent.name for path in FOLDER.glob("*/body.mjml"))
@@ -102,6 +114,25 @@ def _pay_link(invoice: Mapping[str, str | None]) -> str | None:
     return invoice.get("pay_url") or invoice.get("hosted_invoice_url")
 
 
+def _total_due(invoices: Sequence[Mapping[str, Any]]) -> str:
+    """What they sum up to: an amount for each currency."""
+    totals: dict[str, int] = {}
+    for invoice in invoices:
+        currency = str(invoice["currency"]).lower()
+        totals[currency] = totals.get(currency, 0) + invoice["amount_remaining_cents"]
+    return " + ".join(french.money(cents, currency) for currency, cents in totals.items())
+
+
+FILTERS: Mapping[str, Callable[..., str | None]] = {
+    "money": french.money,
+    "date": french.long_date,
+    "moment": french.moment_of_day,
+    "phone": french.phone,
+    "total_due": _total_due,
+    "web_link": french.web_link,
+}
+
+
 def _environment(*, autoescape: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -113,7 +144,7 @@ def _environment(*, autoescape: bool) -> Environment:
         keep_trailing_newline=True,
     )
     environment.globals["pay_link"] = _pay_link
-    for name, written in (("money", french.money), ("date", french.long_date), ("web_link", french.web_link)):
+    for name, written in FILTERS.items():
         environment.filters[name] = _of_told_values(written)
     return environment
 

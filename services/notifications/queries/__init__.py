@@ -1,5 +1,11 @@
 """The SQL of notifications: deliveries and their history, claims, what is known of companies."""
 
+from services.notifications.queries.account import (
+    mark_number_assigned,
+    mark_number_released,
+    mark_subscription_ended,
+    mark_subscription_started,
+)
 from services.notifications.queries.claims import (
     claim_next_deliveries,
     count_unknown,
@@ -18,6 +24,7 @@ from services.notifications.queries.companies import (
 )
 from services.notifications.queries.deliveries import (
     add_delivery,
+    count_deliveries,
     find_content,
     list_pending,
     mark_outcomes,
@@ -48,6 +55,7 @@ __all__ = [
     "add_verdict",
     "claim_next_deliveries",
     "claim_questions",
+    "count_deliveries",
     "count_held",
     "count_unknown",
     "delete_listed_invoices",
@@ -64,7 +72,11 @@ __all__ = [
     "lock_free_companies",
     "lock_provider_events",
     "mark_invoice_closed",
+    "mark_number_assigned",
+    "mark_number_released",
     "mark_outcomes",
     "mark_provider_event",
     "mark_sending",
+    "mark_subscription_ended",
+    "mark_subscription_started",
 ]

@@ -75,12 +75,13 @@ _MARK_SENDING = text("""
     with letters as (
         select * from unnest(
             cast(:ids as uuid[]), cast(:contents as bytea[]), cast(:message_ids as text[]),
-            cast(:invoice_ids as text[])
-        ) as l (id, content, message_id, invoice_ids)
+            cast(:invoice_ids as text[]), cast(:recipients as text[]), cast(:template_versions as text[])
+        ) as l (id, content, message_id, invoice_ids, recipient, template_version)
     ), marked as (
         update deliveries d
         set status = 'sending', fence = nextval('delivery_fences'), attempts = d.attempts + 1, why = null,
             answer = null, content = l.content, message_id = l.message_id,
+            recipient = l.recipient, template_version = l.template_version,
             invoice_ids = array(select json_array_elements_text(cast(l.invoice_ids as json))),
             sending_at = cast(:now as timestamptz), lease_until = cast(:lease_until as timestamptz)
         from letters l where d.id = l.id and d.status = 'pending'
@@ -102,6 +103,8 @@ async def mark_sending(
         "contents": [letter.content for letter in letters],
         "message_ids": [letter.message_id for letter in letters],
         "invoice_ids": [json.dumps(letter.delivery.invoice_ids) for letter in letters],
+        "recipients": [letter.recipient for letter in letters],
+        "template_versions": [letter.template_version for letter in letters],
         "now": now,
         "lease_until": lease_until,
     }

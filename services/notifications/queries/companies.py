@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.events.billing import OpenInvoice
 from services.notifications.domain import NOTICES, Channel, Delivery, Knowledge, Letter, Listed
+from services.notifications.queries.account import Account, list_accounts
+
+NOTHING = Account()
 
 # News older than what is known changes nothing, and nothing reopens what was closed.
 _ADD_OPEN_INVOICE = text("""
@@ -140,6 +144,7 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
             listed[row.kind, row.invoice_id].append(told)
     subscribed = set((await session.execute(_LIST_SUBSCRIBED, values)).scalars())
     noticed = await _list_noticed(session, deliveries)
+    accounts = await list_accounts(session, deliveries)
     return {
         delivery.id: Knowledge(
             open_invoices=tuple(_open_invoice(r) for r in invoices[delivery.company_id] if not r.closed_at),
@@ -147,6 +152,7 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
             listed=listed[delivery.kind, delivery.invoice_id or ""],
             is_subscribed=delivery.company_id in subscribed,
             noticed_at=noticed.get(delivery.company_id),
+            **asdict(accounts.get(delivery.company_id, NOTHING)),
         )
         for delivery in deliveries
     }
@@ -154,7 +160,7 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
 
 async def _list_noticed(session: AsyncSession, deliveries: Sequence[Delivery]) -> dict[UUID, datetime | None]:
     """By company, of those who are to be reminded; nothing else asks."""
-    reminded = [delivery.company_id for delivery in deliveries if delivery.kind in NOTICES[1:]]
+    reminded = [delivery.company_id for delivery in deliveries if delivery.kind == "unpaid_reminder"]
     if not reminded:
         return {}
     values = {"company_ids": reminded, "kinds": list(NOTICES)}

@@ -124,3 +124,15 @@ async def find_content(session: AsyncSession, delivery_id: UUID) -> bytes | None
     statement = select(table.c.content).where(table.c.id == delivery_id)
     content: bytes | None = (await session.execute(statement)).scalar_one_or_none()
     return content
+
+
+_COUNT = text("""
+    select status, count(*) as n from deliveries where created_at >= :since and created_at < :until
+    group by status
+""")
+
+
+async def count_deliveries(session: AsyncSession, *, since: datetime, until: datetime) -> dict[Status, int]:
+    """Deliveries that were made between the two moments, by where they stand now."""
+    rows = await session.execute(_COUNT, {"since": since, "until": until})
+    return {Status(row.status): row.n for row in rows}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -174,36 +174,47 @@ def _occurrence(row: Row[Any]) -> Occurrence:
     )
 
 
+# Companies by how many steps were decided, so that each look is in the index's order and ends at the limit.
 _LIST_COMING = text(f"""
-    select company_id, name, email, registered_at from companies due
-    where signup_steps_decided = :position and subscribed_at is null
-      and registered_at > cast(:newest_expired as timestamptz)
-      and registered_at <= cast(:until as timestamptz)
-      and (registered_at, company_id) > (cast(:after_at as timestamptz), cast(:after_id as uuid))
-      and not {_IS_SUBSCRIBED_ELSEWHERE}
-    order by registered_at, company_id limit :limit
+    select company_id, name, email, registered_at, position, registered_at + due_after as due_at
+    from unnest(cast(:positions as smallint[]), cast(:offsets as interval[]), cast(:too_late as interval[]))
+        as step (position, due_after, too_late)
+    cross join lateral generate_series(0, position) as decided (count)
+    cross join lateral (
+        select company_id, name, email, registered_at from companies due
+        where signup_steps_decided = decided.count and subscribed_at is null
+          and registered_at > cast(:now as timestamptz) - due_after - too_late
+          and registered_at <= cast(:until as timestamptz) - due_after
+          and (registered_at, company_id)
+              > (cast(:after_at as timestamptz) - due_after, cast(:after_id as uuid))
+          and not {_IS_SUBSCRIBED_ELSEWHERE}
+        order by registered_at, company_id limit :limit
+    ) coming
+    order by due_at, company_id limit :limit
 """)  # noqa: S608 - our own fragment
 
 FIRST_ID = UUID(int=0)
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def list_coming(
     session: AsyncSession,
-    step: Step,
+    steps: Sequence[Step],
     *,
     now: datetime,
     until: datetime,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Row[Any]]:
-    """Companies for whom the step will be told until then, soonest first: `company_id`, `name`, `email`,
-    `registered_at`. `after` is the (registered_at, company_id) of the last row of the page before."""
-    newest_expired = step.newest_expired_anchor(now)
-    after_at, after_id = after or (newest_expired, FIRST_ID)
+    """What will be told until then, soonest first: `company_id`, `name`, `email`, `registered_at`, the step's
+    `position`, `due_at`. `after` is the (due_at, company_id) of the last row of the page before."""
+    after_at, after_id = after or (LONG_AGO, FIRST_ID)
     values = {
-        "position": step.position,
-        "newest_expired": newest_expired,
-        "until": step.newest_due_anchor(until),
+        "positions": [step.position for step in steps],
+        "offsets": [step.offset for step in steps],
+        "too_late": [step.too_late for step in steps],
+        "now": now,
+        "until": until,
         "after_at": after_at,
         "after_id": after_id,
         "limit": limit,

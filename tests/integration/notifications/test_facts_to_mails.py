@@ -107,7 +107,7 @@ async def test_two_unpaid_invoices_are_one_mail(office: Office) -> None:
 
 
 async def test_a_digest_goes_although_the_other_invoice_is_never_settled(office: Office) -> None:
-    async with office.open(unpaid_digest_seconds=0.3):
+    async with office.open(unpaid_digest_seconds=3):
         await office.world.tell(Customer().unpaid("in_1", cases_being_tried=1))
         await office.until_status("unpaid:in_1:1", "accepted")
     assert await office.history("unpaid:in_1:1") == ["pending", "pending", "sending", "accepted"]
@@ -201,9 +201,10 @@ async def test_a_company_that_subscribed_between_due_and_send_gets_no_sign_up_ma
     customer = Customer()
     await office.queue(customer.signup_step(), customer.subscribed())
     async with office.open(SENDER):
-        await office.until_all(1, "suppressed")
-        await until(lambda: office.world.told(DeliverySuppressed))
-    assert [row["why"] for row in await office.deliveries()] == ["subscribed"]
+        await office.until_all(2, "suppressed")
+        await until(lambda: office.told(DeliverySuppressed, 2))
+    whys = {row["kind"]: row["why"] for row in await office.deliveries()}
+    assert whys == {"signup_first_step": "subscribed", "subscription_started": "no_address"}
     assert await office.mails.mails() == ()
 
 

@@ -129,12 +129,14 @@ async def test_what_is_due_is_read_by_index_among_thousands(world: World, statem
         NOW,
     )
     await world.rows("scheduler", "analyze companies")
-    step = scheduler_settings(world).signup_first_step
+    step, *_ = steps = scheduler_settings(world).signup_steps
     values = {
         "routine": step.routine, "step": step.name, "position": 0,
         "newest_due": NOW, "newest_expired": NOW - timedelta(days=2),
         "due_after": step.offset, "expires_after": step.offset + step.too_late, "now": NOW, "limit": 1000,
         "until": NOW, "after_at": NOW - timedelta(days=2), "after_id": signup.FIRST_ID,
+        "positions": [each.position for each in steps], "offsets": [each.offset for each in steps],
+        "too_late": [each.too_late for each in steps],
     }  # fmt: skip
     query = getattr(signup, statement)
     wanted = {name: value for name, value in values.items() if f":{name}" in query.text}

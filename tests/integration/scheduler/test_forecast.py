@@ -8,6 +8,7 @@ import httpx
 from fastapi import FastAPI
 
 from libs.common.service import Door
+from libs.common.signup_steps import SIGNUP_STEPS
 from services.scheduler import queries
 from services.scheduler.app import create_app
 from tests.integration.scheduler.builders import (
@@ -20,6 +21,7 @@ from tests.integration.scheduler.builders import (
 )
 from tests.world import World
 
+NAMES = [step.name for step in SIGNUP_STEPS]
 HEADERS = {"X-Api-Key": KEY}
 HTTP_ONLY = frozenset({Door.HTTP})
 
@@ -44,7 +46,9 @@ async def test_with_no_key_configured_no_key_opens(world: World) -> None:
 
 
 async def test_the_forecast_lists_who_will_be_told_soonest_first(world: World) -> None:
-    soon, later, much_later, gone = (registered(ago=timedelta(hours=hours)) for hours in (1.9, 0.5, -100, 60))
+    soon, later, much_later, gone = (
+        registered(ago=timedelta(hours=hours)) for hours in (1.9, 0.5, -100, 24 * 400)
+    )
     customer = registered(ago=timedelta(hours=1))
     async with scheduler_database(world) as database, database.begin() as uow:
         await queries.fold_registered(
@@ -60,17 +64,21 @@ async def test_the_forecast_lists_who_will_be_told_soonest_first(world: World) -
         ]
         assert answer["coming"][0]["email"] == soon.email
         assert answer["next"] is None
-        assert await pages(http) == [str(e.company_id) for e in (soon, later, much_later)]
+        in_a_week = [soon, later, soon, later, much_later, much_later, soon, later]
+        steps = [0, 0, 1, 1, 0, 1, 2, 2]
+        assert await pages(http) == [
+            (str(event.company_id), NAMES[step]) for event, step in zip(in_a_week, steps, strict=True)
+        ]
     assert await world.rows("scheduler", "select from occurrences") == []
     assert await world.rows("scheduler", "select from outbox") == []
 
 
-async def pages(http: httpx.AsyncClient) -> list[str]:
-    found: list[str] = []
+async def pages(http: httpx.AsyncClient) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
     params: dict[str, str | int] = {"days": 7, "limit": 1}
     while True:
         answer = (await http.get("/internal/forecast", params=params, headers=HEADERS)).json()
-        found.extend(each["company_id"] for each in answer["coming"])
+        found.extend((each["company_id"], each["step"]) for each in answer["coming"])
         if answer["next"] is None:
             return found
         params |= answer["next"]

@@ -39,12 +39,12 @@ async def test_a_subscription_that_nobody_read_yet_holds_the_step_back(world: Wo
             await queries.fold_registered(uow.session, [heard(event)])
         await world.tell(subscribed(event.company_id))
         with pytest.raises(TemporaryFailure, match="1 messages"):
-            await jobs.scan_signup(database, reading, settings.signup_first_step)
+            await jobs.scan_signup(database, reading, settings.signup_steps)
         async with world.running(create_app(settings, doors=frozenset({Door.KAFKA}), clock=HandClock())):
 
             async def is_scanned() -> bool:
                 try:
-                    return await jobs.scan_signup(database, reading, settings.signup_first_step) == 0
+                    return await jobs.scan_signup(database, reading, settings.signup_steps) == 0
                 except TemporaryFailure:
                     return False
 

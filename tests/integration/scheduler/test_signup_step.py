@@ -1,4 +1,4 @@
-"""The sign-up routine's first step: told once to who did not subscribe, skipped with a reason when late."""
+"""The sign-up routine's steps: each told once to who did not subscribe, skipped with a reason when late."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def test_a_company_that_registered_three_hours_ago_is_told_its_first_step_
             company_id=event.company_id,
             step="signup_first_step",
             due_at=event.registered_at + timedelta(hours=2),
-            expires_at=event.registered_at + timedelta(hours=50),
+            expires_at=event.registered_at + timedelta(days=2),
             name=event.name,
             email=event.email,
         )
@@ -122,20 +122,84 @@ async def test_a_subscription_under_the_provisional_company_counts_for_the_real_
     assert await world.told(SignupStepDue) == []
 
 
+async def steps_of(world: World, company_id: UUID) -> dict[str, tuple[str, str | None]]:
+    rows = await world.rows(
+        "scheduler", "select step, status, why from occurrences where company_id = $1", company_id
+    )
+    return {row["step"]: (row["status"], row["why"]) for row in rows}
+
+
 async def test_a_clock_that_was_off_for_days_skips_what_is_too_late_and_says_so(world: World) -> None:
-    too_late, just_in_time = registered(ago=timedelta(hours=50)), registered(ago=timedelta(hours=49))
+    too_late, just_in_time = registered(ago=timedelta(hours=48)), registered(ago=timedelta(hours=47))
     async with world.running(create_app(scheduler_settings(world), clock=HandClock())):
         await world.tell(too_late)
         await world.tell(just_in_time)
 
-        async def both() -> bool:
-            return len(await occurrences(world)) == 2
+        async def all_three() -> bool:
+            return len(await world.rows("scheduler", "select from occurrences")) == 3
 
-        await until(both, what="both occurrences")
-    assert await occurrences(world) == {
-        too_late.company_id: ("skipped", "too_late"),
-        just_in_time.company_id: ("told", None),
+        await until(all_three, what="the occurrences of both")
+    assert await steps_of(world, just_in_time.company_id) == {"signup_first_step": ("told", None)}
+    assert await steps_of(world, too_late.company_id) == {
+        "signup_first_step": ("skipped", "too_late"),
+        "routineEmail2Days": ("told", None),
     }
+
+
+async def test_a_company_goes_through_all_eight_steps_one_at_a_time(world: World) -> None:
+    event, clock = registered(ago=timedelta(0)), HandClock()
+    steps = scheduler_settings(world).signup_steps
+    async with world.running(create_app(scheduler_settings(world), clock=clock)):
+        await world.tell(event)
+        await until(lambda: heard_companies(world), what="the registration")
+        for count, step in enumerate(steps, start=1):
+            clock.now = step.due_at(event.registered_at)
+
+            async def so_many(wanted: int = count) -> bool:
+                return len(await world.told(SignupStepDue)) == wanted
+
+            await until(so_many, what=step.name)
+    told = await world.told(SignupStepDue)
+    assert [fact.step for fact in told] == [step.name for step in steps]
+    assert set((await steps_of(world, event.company_id)).values()) == {("told", None)}
+
+
+async def test_who_subscribes_on_the_way_is_told_no_further_step(world: World) -> None:
+    event, other = registered(ago=THREE_HOURS), registered(ago=THREE_HOURS)
+    clock = HandClock()
+    async with world.running(create_app(scheduler_settings(world), clock=clock)):
+        await world.tell(event)
+        await world.tell(other)
+
+        async def so_many(count: int) -> bool:
+            return len(await world.told(SignupStepDue)) == count
+
+        await until(lambda: so_many(2), what="the first step of both")
+        await world.tell(subscribed(event.company_id))
+
+        async def is_heard() -> bool:
+            return bool(
+                await world.rows("scheduler", "select from companies where subscribed_at is not null")
+            )
+
+        await until(is_heard, what="the subscription")
+        clock.now += timedelta(days=2)
+        await until(lambda: so_many(3), what="the second step of the other")
+    assert (await steps_of(world, event.company_id)).keys() == {"signup_first_step"}
+    assert len(await steps_of(world, other.company_id)) == 2
+
+
+async def test_a_company_brought_in_from_long_ago_is_told_nothing(world: World) -> None:
+    event = registered(ago=timedelta(days=400))
+    async with world.running(create_app(scheduler_settings(world), clock=HandClock())):
+        await world.tell(event)
+
+        async def all_eight() -> bool:
+            return len(await steps_of(world, event.company_id)) == 8
+
+        await until(all_eight, what="all occurrences")
+    assert set((await steps_of(world, event.company_id)).values()) == {("skipped", "too_late")}
+    assert await world.told(SignupStepDue) == []
 
 
 async def test_two_schedulers_at_once_tell_each_step_once(world: World) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from libs.common.events.billing import (
+    DisputeClosed,
+    DisputeOpened,
     InvoiceClosed,
     InvoicePaid,
     InvoiceUnpaid,
@@ -18,9 +20,19 @@ from libs.common.events.billing import (
     PaymentActionRequired,
     PaymentMethodExpiring,
     PaymentRecovered,
+    SubscriptionCanceled,
+    SubscriptionChanged,
     SubscriptionStarted,
 )
-from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
+from libs.common.events.directory import NumberAssigned, NumberReleased
+from libs.common.events.scheduler import (
+    CutoffWarningDue,
+    NumberReleaseWarningDue,
+    SignupStepDue,
+    TrialEnded,
+    TrialEndingSoon,
+    UnpaidReminderDue,
+)
 
 AT = datetime(2026, 3, 2, 8, 30, tzinfo=UTC)
 CYCLE = "2026-03-01/2026-04-01"
@@ -123,18 +135,81 @@ class Customer:
     def _line(self, episode: int) -> dict[str, Any]:
         return {**self._about, "episode": episode, "at": AT, "policy_version": "2026-12", "why": "overdue"}
 
-    def signup_step(self, *, expires_at: datetime | None = None) -> SignupStepDue:
+    def cutoff_warning(self, invoice_id: str, *, cutoff_at: datetime | None = None) -> CutoffWarningDue:
+        return CutoffWarningDue(
+            **self._about,
+            anchor_invoice_id=invoice_id,
+            cutoff_at=cutoff_at or datetime.now(UTC) + timedelta(days=2),
+        )
+
+    def signup_step(
+        self, step: str = "signup_first_step", *, expires_at: datetime | None = None
+    ) -> SignupStepDue:
         return SignupStepDue(
             company_id=self.company_id,
-            step="signup_first_step",
+            step=step,
             due_at=datetime.now(UTC),
             expires_at=expires_at or datetime.now(UTC) + timedelta(days=2),
             name="Éts Ménard",
             email=self.email or "",
         )
 
-    def subscribed(self) -> SubscriptionStarted:
-        return SubscriptionStarted(company_id=self.company_id, subscription_id="sub_1", started_at=AT)
+    def subscribed(
+        self, subscription_id: str = "sub_1", *, at: datetime = AT, plan: str | None = "Pro"
+    ) -> SubscriptionStarted:
+        return SubscriptionStarted(
+            company_id=self.company_id, subscription_id=subscription_id, started_at=at, plan=plan
+        )
+
+    def changed(self, *, at: datetime = AT, **changes: Any) -> SubscriptionChanged:
+        values = {
+            "subscription_id": "sub_1",
+            "status": "active",
+            "plan": "Pro",
+            "previous_plan": "Solo",
+            "changed_at": at,
+            **changes,
+        }
+        return SubscriptionChanged(company_id=self.company_id, **values)
+
+    def canceled(self, subscription_id: str = "sub_1", *, at: datetime = AT) -> SubscriptionCanceled:
+        return SubscriptionCanceled(
+            company_id=self.company_id, subscription_id=subscription_id, canceled_at=at
+        )
+
+    def trial_ending_soon(self, days: int = 3, *, ends_at: datetime | None = None) -> TrialEndingSoon:
+        return TrialEndingSoon(
+            **self._about,
+            subscription_id="sub_1",
+            days=days,
+            trial_ends_at=ends_at or datetime.now(UTC) + timedelta(days=days),
+            plan="Pro",
+        )
+
+    def trial_ended(self) -> TrialEnded:
+        return TrialEnded(**self._about, subscription_id="sub_1", trial_ended_at=AT, plan="Pro")
+
+    def assigned(self, number: str = "+33140000000", *, at: datetime = AT) -> NumberAssigned:
+        return NumberAssigned(company_id=self.company_id, number=number, assigned_at=at)
+
+    def release_warning(
+        self, number: str = "+33140000000", *, release_at: datetime | None = None
+    ) -> NumberReleaseWarningDue:
+        release_at = release_at or datetime.now(UTC) + timedelta(days=7)
+        return NumberReleaseWarningDue(**self._about, number=number, release_at=release_at)
+
+    def released(self, number: str = "+33140000000", *, at: datetime = AT) -> NumberReleased:
+        return NumberReleased(
+            company_id=self.company_id, number=number, released_at=at, why="no_subscription"
+        )
+
+    def dispute_opened(self, *, at: datetime = AT) -> DisputeOpened:
+        return DisputeOpened(
+            company_id=self.company_id, dispute_id="du_1", amount_cents=2990, currency="eur", opened_at=at
+        )
+
+    def dispute_closed(self, *, at: datetime = AT) -> DisputeClosed:
+        return DisputeClosed(company_id=self.company_id, dispute_id="du_1", outcome="won", closed_at=at)
 
     def _one(self, invoice_id: str) -> dict[str, Any]:
         return {

@@ -18,84 +18,9 @@ from libs.common.errors import PermanentFailure
 from services.notifications.mail import MailContent, build_mail, render
 from services.notifications.mail.french import long_date, money, web_link
 from services.notifications.mail.rendering import kinds
+from tests.unit.notifications.samples import FOR_LACK_OF_BETTER, NASTY, contexts, invoice
 
 DELIVERY_ID = UUID("6f1c1c1e-0000-4000-8000-000000000001")
-NASTY = (
-    "<script>alert(1)</script>",
-    "{{ 7 * 7 }}{% raw %}",
-    "شركة الاتصالات",
-    "a\u202egnp.exe",
-    "🦊🦊🦊",
-    "N" * 200,
-    'Dupont & Fils "L\'Épi" <x>',
-    "two\r\nlines\u2028three",
-    "\ud800",
-    "",
-)
-
-
-def invoice(
-    number: str | None = "DC-1", cents: int = 1290, url: str | None = "https://pay.test/1"
-) -> dict[str, Any]:
-    return {
-        "invoice_id": "in_1",
-        "number": number,
-        "amount_remaining_cents": cents,
-        "currency": "eur",
-        "billing_cycle": "sub_1:2026-11",
-        "issued_at": "2026-11-22T23:30:00Z",
-        "hosted_invoice_url": url,
-    }
-
-
-def method(label: str) -> dict[str, Any]:
-    return {"payment_method_id": "pm_1", "label": label, "outcome": "declined", "decline_code": None}
-
-
-def contexts(name: str = "Boulangerie Martin", text: str | None = "DC-1") -> dict[str, dict[str, Any]]:
-    """A context for each kind, as the facts tell it; `text` stands wherever data may be text."""
-    about_one = {
-        "customer_name": name,
-        "number": text,
-        "amount_cents": 1290,
-        "currency": "eur",
-        "paid_at": "2026-11-23T10:00:00Z",
-        "hosted_invoice_url": "https://pay.test/1",
-    }
-    owing = {
-        "customer_name": name,
-        "open_invoices": [invoice(text), invoice("DC-2", 123456, "https://pay.test/2")],
-        "total_due_cents": 124746,
-        "currency": "eur",
-    }
-    return {
-        "unpaid": {
-            "customer_name": name,
-            "open_invoices": [invoice(text), invoice("DC-2", 123456, "https://pay.test/2")],
-            "total_due_cents": 124746,
-            "currency": "eur",
-            "deadline_at": "2026-12-01T09:00:00Z",
-            "attempts": [method(text or "")],
-        },
-        "unpaid_reminder": {**owing, "deadline_at": "2026-12-01T09:00:00Z", "stage": 2},
-        "line_restricted": owing,
-        "line_cut": owing,
-        "line_restored": {"customer_name": name},
-        "payment_recovered": {
-            **about_one,
-            "failed": [method("Visa •••• 0341")],
-            "paid_with": method(text or ""),
-        },
-        "payment_receipt": about_one,
-        "payment_action_required": {key: value for key, value in about_one.items() if key != "paid_at"},
-        "card_expiring": {
-            "customer_name": name,
-            "label": text or "",
-            "expires_on": "2026-12-31",
-            "card_url": "https://pay.test/c",
-        },
-        "signup_first_step": {"customer_name": name, "login_url": "https://app.test/login"},
-    }
 
 
 def built(content: MailContent = MailContent("s", "<p>h</p>", "t\n"), **values: Any) -> EmailMessage:  # noqa: B008
@@ -241,7 +166,13 @@ def test_html_is_made_for_every_reader(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "missing"), [(kind, name) for kind, context in contexts().items() for name in context]
+    ("kind", "missing"),
+    [
+        (kind, name)
+        for kind, context in contexts().items()
+        for name in context
+        if name not in FOR_LACK_OF_BETTER
+    ],
 )
 def test_a_missing_value_is_refused_by_name(kind: str, missing: str) -> None:
     context = {name: value for name, value in contexts()[kind].items() if name != missing}

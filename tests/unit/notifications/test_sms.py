@@ -133,16 +133,19 @@ def test_french_reads_on(text: str, written: str) -> None:
     assert transliterate(text) == written
 
 
-CONTEXT = {"total_due_cents": 12990, "currency": "eur", "login_url": "https://app.districall.com/login"}
+CONTEXT = {
+    "open_invoices": [{"amount_remaining_cents": 12990, "currency": "eur"}],
+    "cutoff_at": "2026-12-01T09:00:00+01:00",
+    "login_url": "https://app.districall.com/login",
+}
 
 
-@pytest.mark.parametrize("kind", ["line_restricted", "line_cut", "line_restored"])
+@pytest.mark.parametrize("kind", ["line_restricted", "line_cut", "line_restored", "cutoff_warning"])
 def test_the_sms_about_lines_are_one_part(kind: str) -> None:
     built = sms.build_sms(kind, CONTEXT, is_transliterated=True)
     assert (built.measure.encoding, built.measure.parts) == (Encoding.GSM7, 1), built
-    if kind != "line_restored":
-        assert "15, 17, 18, 112" in built.text
-        assert "129,90 €" in built.text
+    assert ("15, 17, 18, 112" in built.text) is (kind in ("line_restricted", "line_cut"))
+    assert ("129,90 €" in built.text) is (kind != "line_restored")
 
 
 def test_emergency_numbers_are_named_where_they_cost_no_part() -> None:

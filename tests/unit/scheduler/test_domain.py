@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.signup_steps import SIGNUP_STEPS
 from services.scheduler import domain
 from services.scheduler.domain import Occurrence, Status, Step
 
 REGISTERED_AT = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
 STEP = Step(
     routine=domain.SIGNUP_ROUTINE,
-    name=domain.SIGNUP_FIRST_STEP,
+    name="signup_first_step",
     position=0,
     offset=timedelta(hours=2),
     too_late=timedelta(hours=48),
@@ -57,3 +59,15 @@ def test_the_fact_of_an_occurrence_is_the_same_however_often_it_is_made() -> Non
     assert fact.step == "signup_first_step"
     assert fact.expires_at - fact.due_at == timedelta(hours=48)
     assert fact.event_id == domain.signup_step_due(STEP, occurrence).event_id
+
+
+def test_nobody_is_told_two_steps_at_once() -> None:
+    """However long the clock was off: a step ends at the latest where the next one begins."""
+    steps = domain.signup_routine(SIGNUP_STEPS, [timedelta(days=365)] * len(SIGNUP_STEPS))
+    assert [step.position for step in steps] == list(range(8))
+    for before, after in pairwise(steps):
+        assert before.expires_at(REGISTERED_AT) == after.due_at(REGISTERED_AT)
+    for hours in range(0, 24 * 70):
+        now = REGISTERED_AT + timedelta(hours=hours)
+        told = [s for s in steps if s.due_at(REGISTERED_AT) <= now < s.expires_at(REGISTERED_AT)]
+        assert len(told) == (0 if hours < 2 else 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from libs.common.errors import MisconfiguredError
@@ -19,6 +21,11 @@ COMMON = {"app_env": "test", "app_secret": "x" * 32, "kafka_bootstrap_servers": 
         ({"interne_apikey": ""}, "INTERNE_APIKEY"),
         ({"signup_scan_seconds": 0}, "SIGNUP_SCAN_SECONDS"),
         ({"signup_first_step_too_late_hours": 0}, "SIGNUP_FIRST_STEP_TOO_LATE_HOURS"),
+        ({"signup_step_too_late_hours": 0}, "SIGNUP_STEP_TOO_LATE_HOURS"),
+        ({"signup_step_days": "2,7"}, "SIGNUP_STEP_DAYS"),
+        ({"signup_step_days": "2,7,14,21,30,45,45"}, "SIGNUP_STEP_DAYS"),
+        ({"signup_step_days": "2,7,14,21,30,45,x"}, "SIGNUP_STEP_DAYS"),
+        ({"signup_first_step_hours": 49}, "SIGNUP_FIRST_STEP_HOURS"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name(values: dict[str, object], named: str) -> None:
@@ -26,10 +33,18 @@ def test_a_wrong_setting_is_refused_by_its_name(values: dict[str, object], named
         load(SchedulerSettings, **COMMON, **values)
 
 
-def test_the_first_step_is_two_hours_after_registration_unless_told_otherwise() -> None:
-    step = load(SchedulerSettings, **COMMON).signup_first_step
-    assert (step.offset.total_seconds(), step.too_late.total_seconds()) == (2 * 3600, 48 * 3600)
-    assert (
-        load(SchedulerSettings, **COMMON, signup_first_step_hours=0.5).signup_first_step.offset.seconds
-        == 1800
-    )
+def test_the_steps_are_due_when_the_old_ones_were_unless_told_otherwise() -> None:
+    steps = load(SchedulerSettings, **COMMON).signup_steps
+    days = [0, 2, 7, 14, 21, 30, 45, 60]
+    assert [step.offset.days for step in steps] == days
+    assert steps[0].offset == timedelta(hours=2)
+    assert steps[0].too_late == timedelta(hours=46), "48 hours, but for the step that comes before they end"
+    assert {step.too_late for step in steps[1:]} == {timedelta(hours=72)}
+    assert [step.name for step in steps[:4]] == [
+        "signup_first_step", "routineEmail2Days", "routineEmail7Days", "routineEmail14Days",
+    ]  # fmt: skip
+    earlier = {"signup_first_step_hours": 0.5, "signup_step_days": "1,2,3,4,5,6,7"}
+    changed = load(SchedulerSettings, **COMMON, **earlier).signup_steps
+    assert changed[0].offset == timedelta(minutes=30)
+    assert [step.offset.days for step in changed[1:]] == [1, 2, 3, 4, 5, 6, 7]
+    assert changed[1].name == "routineEmail2Days", "a name stays, whenever it is due"
