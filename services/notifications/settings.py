@@ -10,16 +10,18 @@ from ipaddress import ip_address
 from pydantic import Field, SecretStr, field_validator
 
 from libs.common.errors import MisconfiguredError, PermanentFailure
-from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
+from libs.common.settings import Seconds, refuse_weak_secret
 from libs.integrations.smtp import MailerDsn, ascii_address
+from services.notifications.consent_settings import ConsentSettings
 from services.notifications.domain import AllowList
+from services.notifications.domain.preference_links import PreferenceLinks
 
 # A lease must bear as many slow steps of one send: one on the way, and the answer to the mail itself.
 SLOW_ANSWERS = 2
 
 
-class NotificationsSettings(CommonSettings):
-    """Notifications' own names, beside the common ones."""
+class NotificationsSettings(ConsentSettings):
+    """Notifications' own names, beside the common ones and those of consent."""
 
     notifications_database_url: SecretStr | None = Field(
         default=None, description="notifications' own role's URL; none: made from DATABASE_URL"
@@ -65,6 +67,15 @@ class NotificationsSettings(CommonSettings):
     @property
     def mail_sender_address(self) -> str:
         return ascii_address(self.mail_sender)
+
+    @cached_property
+    def preference_links(self) -> PreferenceLinks:
+        return PreferenceLinks(
+            self.app_secret.get_secret_value(),
+            public_url=self.notifications_public_url,
+            address=self.mail_unsubscribe_address or self.mail_sender_address,
+            days=self.unsubscribe_link_days,
+        )
 
     @property
     def house(self) -> dict[str, str]:

@@ -46,4 +46,4 @@ class PayLinks:
     def read(self, token: str) -> PayLink | None:
         """The link, expired or not; None for whatever was not signed here."""
         link = self._signer.read(token)
-        return link and PayLink(Purpose(link.purpose), link.subject, link.until)
+        return None if link is None else PayLink(Purpose(link.purpose), link.subject, link.until)

@@ -1,5 +1,6 @@
 """Decisions of notifications: which message a fact makes, whether it is sent, what an answer means."""
 
+from services.notifications.domain.consent import ANYTIME, Consent
 from services.notifications.domain.decisions import (
     AllowList,
     Outcome,
@@ -23,6 +24,7 @@ from services.notifications.domain.deliveries import (
     Status,
     Why,
 )
+from services.notifications.domain.hours import Hours, parse_hours
 from services.notifications.domain.kinds import KINDS, NOTICES, STOPPED_BY_PAYMENT, Kind
 from services.notifications.domain.messages import (
     addressed,
@@ -35,38 +37,53 @@ from services.notifications.domain.messages import (
     unpaid,
     unpaid_reminder,
 )
+from services.notifications.domain.suppressions import Reason, Scope, ScopeError, Suppression, check_scope
+from services.notifications.domain.targets import NoTargetError, masked, target_of, targets_of
 
 __all__ = [
+    "ANYTIME",
     "KINDS",
     "NOTICES",
     "STOPPED_BY_PAYMENT",
     "AllowList",
     "Category",
     "Channel",
+    "Consent",
     "Contact",
     "Delivery",
+    "Hours",
     "Kind",
     "Knowledge",
     "Letter",
     "Listed",
     "Message",
+    "NoTargetError",
     "Outcome",
+    "Reason",
     "Result",
+    "Scope",
+    "ScopeError",
     "Send",
     "Status",
+    "Suppression",
     "Why",
     "addressed",
     "after_temporary_failure",
+    "check_scope",
     "context_to_send",
     "decide",
     "fact_of",
     "line_changed",
+    "masked",
+    "parse_hours",
     "payment_action_required",
     "payment_receipt",
     "payment_recovered",
     "signup",
     "stop_of",
     "suppressed",
+    "target_of",
+    "targets_of",
     "unpaid",
     "unpaid_reminder",
 ]

@@ -38,7 +38,9 @@ async def claim_due_deliveries(
         return 0
     locked = await ledger.lock_companies(uow, company_ids, limit=limit)
     deliveries = await queries.claim_next_deliveries(uow.session, locked, now=uow.now)
-    known = await queries.get_knowledge(uow.session, deliveries)
+    if not await queries.try_to_look(uow.session):
+        return 1  # somebody is changing whom nothing is sent to; a moment later it is known
+    known = await queries.get_knowledge(uow.session, deliveries, now=uow.now)
     built: list[Letter] = []
     others: list[Result] = []
     for delivery in deliveries:
@@ -56,7 +58,12 @@ def _decide(
     delivery: Delivery, known: Knowledge, settings: NotificationsSettings, now: datetime
 ) -> Letter | Outcome:
     decision = domain.decide(
-        delivery, known, now=now, allow_list=settings.allow_list, digest_wait=settings.digest_wait
+        delivery,
+        known,
+        now=now,
+        allow_list=settings.allow_list,
+        digest_wait=settings.digest_wait,
+        consent=settings.consent,
     )
     if isinstance(decision, Send):
         return _build(delivery, decision, settings, now)
@@ -69,7 +76,9 @@ def _build(
     delivery: Delivery, decision: Send, settings: NotificationsSettings, now: datetime
 ) -> Letter | Outcome:
     """The letter; or, for one that cannot be written, its failure: it must not hold up the others."""
-    context = domain.context_to_send(delivery, decision.open_invoices, settings.house)
+    objecting = settings.preference_links.objecting(delivery)
+    house = {**settings.house, **objecting.context}
+    context = domain.context_to_send(delivery, decision.open_invoices, house)
     message_id = message_id_of(delivery, settings)
     recipient = delivery.recipient or ""
     try:
@@ -84,6 +93,7 @@ def _build(
             delivery_id=delivery.id,
             date=now,
             traceparent=delivery.traceparent,
+            list_unsubscribe=objecting.list_unsubscribe,
         )
     except Exception as error:
         log.exception("delivery %s (%s) cannot be built", delivery.id, delivery.kind)

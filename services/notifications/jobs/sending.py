@@ -14,6 +14,7 @@ from services.notifications import domain
 from services.notifications.domain import Letter, Outcome, Status, Why
 from services.notifications.jobs.claiming import claim_due_deliveries
 from services.notifications.jobs.noting import Noter
+from services.notifications.jobs.pace import Pace
 from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
@@ -28,12 +29,16 @@ class Sending:
         self._settings = settings
         self._sends: set[asyncio.Task[None]] = set()
         self._noter = Noter(database)
+        self._pace = Pace(settings.mail_rate_per_second)
 
     async def send_due_deliveries(self) -> int:
         """One turn: claims what is due, begins to send it and does not wait for it."""
         free = self._settings.smtp_connections - len(self._sends)
         if free <= 0:
             await asyncio.wait(self._sends, return_when=asyncio.FIRST_COMPLETED)
+            return 1
+        free = await self._pace.room(free)
+        if not free:
             return 1
         letters: list[Letter] = []
         try:
@@ -42,6 +47,7 @@ class Sending:
         except Exception:
             self._give_back(letters)
             raise
+        await self._pace.take(len(letters))
         for letter in letters:
             self._begin_to_send(letter)
         return done

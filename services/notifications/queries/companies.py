@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.events.billing import OpenInvoice
 from services.notifications.domain import NOTICES, Delivery, Knowledge, Letter, Listed
+from services.notifications.queries.suppressions import marketing_sent_at, suppressions_of
 
 # News older than what is known changes nothing, and nothing reopens what was closed.
 _ADD_OPEN_INVOICE = text("""
@@ -123,7 +124,9 @@ _LIST_NOTICED = text("""
 """)
 
 
-async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -> dict[UUID, Knowledge]:
+async def get_knowledge(
+    session: AsyncSession, deliveries: Sequence[Delivery], *, now: datetime
+) -> dict[UUID, Knowledge]:
     """What is known of each delivery's company, by delivery id. Right only while the companies are locked."""
     values = {
         "company_ids": [delivery.company_id for delivery in deliveries],
@@ -139,6 +142,8 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
             listed[row.kind, row.invoice_id].append(told)
     subscribed = set((await session.execute(_LIST_SUBSCRIBED, values)).scalars())
     noticed = await _list_noticed(session, deliveries)
+    suppressions = await suppressions_of(session, deliveries, now=now)
+    marketing = await marketing_sent_at(session, deliveries, now=now)
     return {
         delivery.id: Knowledge(
             open_invoices=tuple(_open_invoice(r) for r in invoices[delivery.company_id] if not r.closed_at),
@@ -146,6 +151,8 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
             listed=listed[delivery.kind, delivery.invoice_id or ""],
             is_subscribed=delivery.company_id in subscribed,
             noticed_at=noticed.get(delivery.company_id),
+            suppressions=suppressions[delivery.id],
+            marketing_sent_at=marketing.get(delivery.id, ()),
         )
         for delivery in deliveries
     }
