@@ -75,9 +75,12 @@ class ConsentSettings(CommonSettings):
     @field_validator("mail_unsubscribe_address")
     @classmethod
     def _refuse_what_is_no_address(cls, value: str | None) -> str | None:
-        if value is not None and is_number(target := target_of(value)):
-            raise ValueError(f"MAIL_UNSUBSCRIBE_ADDRESS is a number, {target}: write an address")
-        return value and target_of(value)
+        if value is None:
+            return None
+        target = target_of(value)
+        if is_number(target) or target.startswith("@"):
+            raise ValueError(f"MAIL_UNSUBSCRIBE_ADDRESS is {target}: write an address, like stop@example.fr")
+        return target
 
     @field_validator("notifications_public_url")
     @classmethod

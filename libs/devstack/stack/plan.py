@@ -112,6 +112,7 @@ def make_plan(wishes: Wishes, folder: DataFolder) -> Plan:
     folder.update(note)
     environment.update(_addresses(ports, folder))
     environment.setdefault("BILLING_PUBLIC_URL", f"http://{HOST}:{ports['billing']}")
+    environment.setdefault("NOTIFICATIONS_PUBLIC_URL", f"http://{HOST}:{ports['notifications']}")
     return Plan(folder, wishes.demo, base, ports, moved, environment)
 
 

@@ -18,6 +18,7 @@ from services.notifications.queries.companies import (
 )
 from services.notifications.queries.deliveries import (
     add_delivery,
+    find_addressed,
     find_content,
     list_pending,
     mark_outcomes,
@@ -42,6 +43,7 @@ __all__ = [
     "claim_next_deliveries",
     "count_unknown",
     "delete_listed_invoices",
+    "find_addressed",
     "find_contact",
     "find_content",
     "find_suppression",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -123,3 +124,18 @@ async def find_content(session: AsyncSession, delivery_id: UUID) -> bytes | None
     statement = select(table.c.content).where(table.c.id == delivery_id)
     content: bytes | None = (await session.execute(statement)).scalar_one_or_none()
     return content
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """Where a delivery went."""
+
+    company_id: UUID
+    channel: str
+    recipient: str | None
+
+
+async def find_addressed(session: AsyncSession, delivery_id: UUID) -> Addressed | None:
+    columns = (table.c.company_id, table.c.channel, table.c.recipient)
+    row = (await session.execute(select(*columns).where(table.c.id == delivery_id))).one_or_none()
+    return Addressed(*row) if row else None

@@ -37,6 +37,8 @@ class Office:
             "login_url": "https://app.relance.test/login",
             "smtp_timeout_seconds": 1,
             "unpaid_digest_seconds": 60,
+            # Tests run on Sundays too.
+            "hours_marketing_mail": "always",
             **changes,
         }
         return self.world.settings(NotificationsSettings, **values)
