@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 from fastapi import FastAPI
 
+from libs.common.clock import Clock, utc_now
 from libs.common.events import CompanyEvent, Event
 from libs.common.service import ALL_DOORS, Door
 from libs.devstack.mail_catcher.process import RunningCatcher
@@ -29,6 +30,8 @@ class Office:
         self.world = world
         self.catcher = catcher
         self.mails = catcher.control
+        # Tests of hours set it.
+        self.clock: Clock = utc_now
 
     def settings(self, **changes: object) -> NotificationsSettings:
         values: dict[str, object] = {
@@ -44,7 +47,7 @@ class Office:
         return self.world.settings(NotificationsSettings, **values)
 
     def app(self, doors: frozenset[Door] = ALL_DOORS, **changes: object) -> FastAPI:
-        return create_app(self.settings(**changes), doors=doors)
+        return create_app(self.settings(**changes), doors=doors, clock=lambda: self.clock())  # noqa: PLW0108 - it moves
 
     @asynccontextmanager
     async def open(

@@ -389,7 +389,7 @@ async def test_the_internal_door_adds_lifts_lists_and_explains(office: Office) -
         ({"target": "06 12"}, "target"),
         ({"target": "\ud800@x.fr"}, "target"),
         ({"by": "\ud800"}, "by"),
-        ({"\ud800": 1}, "\ud800"),
+        ({"\ud800": 1}, "body"),
         ({"scope": "everything"}, "scope"),
         ({"scope": "kind:nothing"}, "scope"),
         ({"scope": "sms"}, "scope"),
