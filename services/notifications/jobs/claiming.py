@@ -67,6 +67,9 @@ def _decide(
     )
     if isinstance(decision, Send):
         return _build(delivery, decision, settings, now)
+    if decision.status is Status.SUPPRESSED and decision.why in (Why.HARD_BOUNCE, Why.BLOCKED):
+        log.warning("delivery %s (%s) cannot reach its recipient: %s",
+                    delivery.id, delivery.kind, decision.why)  # fmt: skip
     if decision.why is Why.ALREADY_LISTED:
         log.info("Un email a déjà été envoyé ce cycle de facturation. Abandon de l'envoi.")
     return decision
