@@ -12,6 +12,7 @@ import click
 
 from libs.common.errors import MisconfiguredError
 from libs.common.service import ALL_DOORS, Door
+from services.notification_commands import notifications
 from services.run import MISCONFIGURED_EXIT_CODE, SERVICES
 
 DATA = click.option(
@@ -51,6 +52,9 @@ def relance() -> None:
     from dotenv import load_dotenv
 
     load_dotenv(Path(".env"), override=False)
+
+
+relance.add_command(notifications)
 
 
 @relance.command()

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
+from libs.integrations.smsmode import Smsmode
 from libs.integrations.smtp import Smtp
 from services.notifications import handlers, jobs, routes
 from services.notifications.settings import NotificationsSettings
@@ -28,19 +29,52 @@ def create_app(
     if settings.app_env == "prod" and settings.notifications_public_url is None:
         log.warning("NOTIFICATIONS_PUBLIC_URL is not set: marketing mails offer no one-click unsubscribe")
     service = Service("notifications", settings, clock=clock, doors=doors)
+    database = service.database
     smtp = Smtp(
         settings.mailer_dsn.get_secret_value(),
         size=settings.smtp_connections,
         timeout_seconds=settings.smtp_timeout_seconds,
     )
-    sending = jobs.Sending(service.database, smtp, settings)
+    smsmode = _smsmode(settings)
+    sendings = [
+        jobs.Sending(database, jobs.MailCarrier(smtp, settings), settings),
+        jobs.Sending(database, jobs.SmsCarrier(smsmode, settings), settings),
+    ]
     look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
+    asking = jobs.Asking(database, smsmode, first_seconds=settings.settle_after_seconds)
     return service.app(
         handlers=handlers.router,
         jobs=[
-            Job("send_due_deliveries", sending.send_due_deliveries, look_seconds, wake_on="deliveries"),
-            Job("expire_claims", partial(jobs.expire_claims, service.database), settings.poll_seconds),
+            *(
+                Job(sending.name, sending.send_due, look_seconds, wake_on="deliveries")
+                for sending in sendings
+            ),
+            Job("expire_claims", partial(jobs.expire_claims, database), settings.poll_seconds),
+            Job(
+                "work_provider_events",
+                partial(jobs.work_provider_events, database),
+                settings.poll_seconds,
+                wake_on="provider_events",
+            ),
+            *(
+                [Job("ask_about_unknown", asking.ask_about_unknown, settings.poll_seconds)]
+                if settings.sms_mode_key
+                else []
+            ),
         ],
-        routes=routes.create_routers(service.database, settings),
-        closers=[sending.finish, smtp.close],
+        routes=routes.create_routers(database, settings),
+        closers=[*(sending.finish for sending in sendings), smtp.close, smsmode.close],
+    )
+
+
+def _smsmode(settings: NotificationsSettings) -> Smsmode:
+    """Without a key it is asked for nothing: every SMS is suppressed before."""
+    key, callback_url = settings.sms_mode_key, settings.smsmode_callback_url
+    return Smsmode(
+        key.get_secret_value() if key else "",
+        api_base=settings.smsmode_api_base,
+        timeout_seconds=settings.sms_timeout_seconds,
+        requests_per_second=settings.sms_requests_per_second,
+        status_url=callback_url,
+        reply_url=callback_url,
     )

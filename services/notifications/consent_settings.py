@@ -22,7 +22,8 @@ class ConsentSettings(CommonSettings):
     notifications_public_url: str | None = Field(
         default=None,
         pattern=r"^https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?/?$",
-        description="where people reach notifications' /u/ and /preferences/; none: no such links",
+        description="where people reach notifications' /u/ and /preferences/, and providers its callbacks; "
+        "none: neither",
     )
     mail_unsubscribe_address: str | None = Field(
         default=None, description="the address to which people write to unsubscribe; none: MAIL_SENDER's own"

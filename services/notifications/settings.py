@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from email.utils import parseaddr
 from functools import cached_property
-from ipaddress import ip_address
 
 from pydantic import Field, SecretStr, field_validator
 
 from libs.common.errors import MisconfiguredError, PermanentFailure
 from libs.common.settings import Seconds, refuse_weak_secret
+from libs.integrations.smsmode.client import LONGEST_QUEUE_SECONDS
 from libs.integrations.smtp import MailerDsn, ascii_address
-from services.notifications.consent_settings import ConsentSettings
 from services.notifications.domain import AllowList
 from services.notifications.domain.preference_links import PreferenceLinks
+from services.notifications.provider_settings import ProviderSettings, is_loopback
 
 # A lease must bear as many slow steps of one send: one on the way, and the answer to the mail itself.
 SLOW_ANSWERS = 2
 
 
-class NotificationsSettings(ConsentSettings):
-    """Notifications' own names, beside the common ones and those of consent."""
+class NotificationsSettings(ProviderSettings):
+    """Notifications' own names, beside the common ones, those of its providers and those of consent."""
 
     notifications_database_url: SecretStr | None = Field(
         default=None, description="notifications' own role's URL; none: made from DATABASE_URL"
@@ -95,9 +95,10 @@ class NotificationsSettings(ConsentSettings):
     def allow_list(self) -> AllowList:
         """Everyone in production or where mail goes no further than this machine (the catcher)."""
         entries = (entry.strip().lower() for entry in self.mail_allow_list.split(","))
+        dsn = self.mailer_dsn.get_secret_value()
         return AllowList(
             entries=frozenset(filter(None, entries)),
-            is_open=self.app_env == "prod" or _is_loopback(self.mailer_dsn),
+            is_open=self.app_env == "prod" or is_loopback(MailerDsn.parse(dsn).host),
         )
 
     @property
@@ -114,13 +115,10 @@ class NotificationsSettings(ConsentSettings):
                 f"server that each take SMTP_TIMEOUT_SECONDS ({self.smtp_timeout_seconds:g}); set "
                 f"LEASE_SECONDS above {needed_seconds / 0.9:.0f} or SMTP_TIMEOUT_SECONDS lower"
             )
-
-
-def _is_loopback(dsn: SecretStr) -> bool:
-    host = MailerDsn.parse(dsn.get_secret_value()).host
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+        needed_seconds = self.sms_timeout_seconds + LONGEST_QUEUE_SECONDS
+        if self.sms_mode_key is not None and self.send_seconds <= needed_seconds:
+            raise MisconfiguredError(
+                f"LEASE_SECONDS is {self.lease_seconds:g}: too short for an answer of the SMS provider that "
+                f"takes SMS_TIMEOUT_SECONDS ({self.sms_timeout_seconds:g}) after its turn has come; set "
+                f"LEASE_SECONDS above {needed_seconds / 0.9:.0f} or SMS_TIMEOUT_SECONDS lower"
+            )

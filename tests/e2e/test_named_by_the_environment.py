@@ -15,6 +15,7 @@ from libs.devstack.mail_catcher.control import MailCatcherControl
 from libs.devstack.mail_catcher.process import RunningCatcher, running_catcher
 from libs.devstack.phone_platform.process import running_platform
 from libs.devstack.ports import free_port
+from libs.devstack.sms_provider.process import running_sms_provider
 from libs.devstack.stack.environment import SERVICES
 from libs.devstack.stripe_simulator.control import SimulatorControl
 from tests.builders.stripe_events import body_of, event, invoice, signed
@@ -26,6 +27,7 @@ from tests.world import World, until
 
 STRIPE_SK = "sk_test_of_the_environment"
 PLATFORM_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SMS_MODE_KEY = "sms-key-of-this-test"
 WEBHOOK_SECRET = "whsec_of_the_environment"
 MAIL_SECONDS = 30
 
@@ -93,17 +95,20 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
     async with (
         running_catcher(folder / "mails") as catcher,
         running_platform(folder / "platform", PLATFORM_SECRET) as platform,
+        running_sms_provider(folder / "sms", SMS_MODE_KEY) as sms_provider,
     ):
         with simulator(folder, webhook_url) as stripe:
             home.environment = named(servers, world, stripe, catcher) | {
                 "PLATFORM_WEBHOOK_URL": platform.control.webhook_url,
                 "PLATFORM_WEBHOOK_SECRET": PLATFORM_SECRET,
+                "SMSMODE_API_BASE": sms_provider.control.base_url,
+                "SMS_MODE_KEY": SMS_MODE_KEY,
             }
             life = await home.start()
             last_line = life.printed().splitlines()[-1]
             assert last_line.startswith("RELANCE READY ")
             assert life.addresses["webhooks"] == webhook_url
-            assert not {"stripe", "mails", "platform"} & life.addresses.keys()
+            assert not {"stripe", "mails", "platform", "sms"} & life.addresses.keys()
             assert parts_of(life) == sorted(SERVICES)
             assert sorted(it.name for it in home.data.iterdir() if it.is_dir()) == ["logs"]
             for name in (
@@ -112,6 +117,7 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
                 "STRIPE_API_BASE",
                 "MAILER_DSN",
                 "PLATFORM_WEBHOOK_URL",
+                "SMSMODE_API_BASE",
             ):
                 assert f": celui de {name}, rien n'est démarré." in life.printed()
             assert "Pas de démonstration" in life.printed()
@@ -133,7 +139,7 @@ async def test_only_the_mail_server_named_the_other_three_are_started(folder: Pa
             life = await home.start()
             assert "mails" not in life.addresses
             parts = {part for part in parts_of(life) if not part.startswith("postgres")}
-            assert parts == {*SERVICES, "stripe_simulator", "phone_platform", "java"}
+            assert parts == {*SERVICES, "stripe_simulator", "phone_platform", "sms_provider", "java"}
             assert (home.data / "postgres" / "cluster").is_dir()
             assert "Boîte aux lettres : celui de MAILER_DSN, rien n'est démarré." in life.printed()
             async with SimulatorControl(life.addresses["stripe"]) as control:

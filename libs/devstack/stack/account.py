@@ -15,6 +15,7 @@ from libs.devstack.stack.plan import LABELS, Plan
 from libs.devstack.stack.story import CompanyStory, Story, Tried
 
 COLUMNS = 96
+STAND_INS = ("stripe", "mails", "platform", "sms")
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def _address_rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield LABELS["stripe"], plan.url_of("stripe")
     if plan.starts("platform"):
         yield LABELS["platform"], plan.url_of("platform")
+    if plan.starts("sms"):
+        yield LABELS["sms"], plan.url_of("sms")
     yield LABELS["billing"], plan.webhook_url
     # They have no page of their own: what a browser can show of them is whether they can work.
     yield LABELS["notifications"], f"{plan.url_of('notifications')}/readyz"
@@ -115,7 +118,7 @@ def ready_line(plan: Plan) -> str:
     """`RELANCE READY billing=http://127.0.0.1:8001 …`, words of name=value, on one line."""
     words = [f"{service}={plan.url_of(service)}" for service in SERVICES]
     words += [f"webhooks={plan.webhook_url}", f"kafka={plan.environment['KAFKA_BOOTSTRAP_SERVERS']}"]
-    words += [f"{name}={plan.url_of(name)}" for name in ("stripe", "mails", "platform") if plan.starts(name)]
+    words += [f"{name}={plan.url_of(name)}" for name in STAND_INS if plan.starts(name)]
     return f"RELANCE READY {' '.join(words)} data={plan.folder.path}"
 
 

@@ -23,6 +23,7 @@ OFFSETS: Mapping[str, int] = {
     "scheduler": 3,
     "stripe": 10,
     "platform": 20,
+    "sms": 21,
     "mails": 25,
     "smtp": 26,
     "postgres": 54,
@@ -37,6 +38,7 @@ NAMED_BY: Mapping[str, str] = {
     "postgres": "DATABASE_URL",
     "stripe": "STRIPE_API_BASE",
     "platform": "PLATFORM_WEBHOOK_URL",
+    "sms": "SMSMODE_API_BASE",
     "mails": "MAILER_DSN",
     "smtp": "MAILER_DSN",
 }
@@ -51,6 +53,7 @@ LABELS: Mapping[str, str] = {
     "smtp": "SMTP",
     "stripe": "Simulateur Stripe",
     "platform": "Plateforme tél.",
+    "sms": "SMS (smsmode simulé)",
     "kafka": "Kafka",
     "kafka_controller": "Kafka (contrôleur)",
     "postgres": "PostgreSQL",
@@ -142,6 +145,8 @@ def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
         addresses["STRIPE_API_BASE"] = f"http://{HOST}:{ports['stripe']}"
     if "platform" in ports:
         addresses["PLATFORM_WEBHOOK_URL"] = f"http://{HOST}:{ports['platform']}{PLATFORM_PATH}"
+    if "sms" in ports:
+        addresses["SMSMODE_API_BASE"] = f"http://{HOST}:{ports['sms']}"
     if "smtp" in ports:
         addresses["MAILER_DSN"] = f"smtp://{HOST}:{ports['smtp']}"
     # HOST is a shell's own variable on some machines: there it names the machine, not where to listen.

@@ -42,6 +42,7 @@ class Rising:
             "mails": self._start_mail_catcher,
             "stripe": self._start_stripe,
             "platform": self._start_platform,
+            "sms": self._start_sms_provider,
         }
         self._at_once([start for name, start in grounds.items() if self._plan.starts(name)])
         self._at_once([self._create_topics, self._migrate])
@@ -86,6 +87,9 @@ class Rising:
 
     def _start_platform(self) -> None:
         self._start_command(recipes.phone_platform(self._plan), self._plan.url_of("platform"))
+
+    def _start_sms_provider(self) -> None:
+        self._start_command(recipes.sms_provider(self._plan), self._plan.url_of("sms"))
 
     def _create_topics(self) -> None:
         # Imported here, while nothing waits: it takes a second, and the first line must come at once.

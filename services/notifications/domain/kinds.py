@@ -21,6 +21,7 @@ from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
 from services.notifications.domain.deliveries import Category, Channel, Delivery, Knowledge, Why
 
 RECENT_NOTICE = timedelta(hours=72)
+BOTH = (Channel.MAIL, Channel.SMS)
 
 Stop: TypeAlias = Callable[[Delivery, Knowledge], bool]
 
@@ -95,6 +96,7 @@ KINDS: Mapping[str, Kind] = {
         category=Category.LEGAL,
         template="line_restricted",
         expires_after=timedelta(days=3),
+        channels=BOTH,
         stops=((owes_nothing, Why.PAID),),
         lists_invoices=True,
     ),
@@ -103,6 +105,7 @@ KINDS: Mapping[str, Kind] = {
         category=Category.LEGAL,
         template="line_cut",
         expires_after=timedelta(days=3),
+        channels=BOTH,
         stops=((owes_nothing, Why.PAID),),
         lists_invoices=True,
     ),
@@ -111,6 +114,7 @@ KINDS: Mapping[str, Kind] = {
         category=Category.LEGAL,
         template="line_restored",
         expires_after=timedelta(days=3),
+        channels=BOTH,
     ),
     "payment_action_required": Kind(
         fact=PaymentActionRequired,

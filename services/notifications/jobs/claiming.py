@@ -9,9 +9,8 @@ from datetime import datetime, timedelta
 
 from libs.common.database import Uow
 from libs.common.jobs import brief
-from services.notifications import domain, ledger, mail, queries
+from services.notifications import domain, ledger, queries
 from services.notifications.domain import (
-    KINDS,
     Delivery,
     Knowledge,
     Letter,
@@ -21,6 +20,7 @@ from services.notifications.domain import (
     Status,
     Why,
 )
+from services.notifications.jobs.carriers import Carrier
 from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
@@ -30,21 +30,23 @@ WINDOW = 8
 
 
 async def claim_due_deliveries(
-    uow: Uow, settings: NotificationsSettings, letters: list[Letter], *, limit: int
+    uow: Uow, carrier: Carrier, settings: NotificationsSettings, letters: list[Letter], *, limit: int
 ) -> int:
-    """Adds to `letters` what must be sent; answers how many deliveries were looked at."""
-    company_ids = await queries.list_due_companies(uow.session, now=uow.now, limit=limit * WINDOW)
+    """Adds to `letters` what the carrier must send; answers how many deliveries were looked at."""
+    company_ids = await queries.list_due_companies(
+        uow.session, carrier.channel, now=uow.now, limit=limit * WINDOW
+    )
     if not company_ids:
         return 0
     locked = await ledger.lock_companies(uow, company_ids, limit=limit)
-    deliveries = await queries.claim_next_deliveries(uow.session, locked, now=uow.now)
+    deliveries = await queries.claim_next_deliveries(uow.session, locked, carrier.channel, now=uow.now)
     if not await queries.try_to_look(uow.session):
         return 1  # somebody is changing whom nothing is sent to; a moment later it is known
     known = await queries.get_knowledge(uow.session, deliveries, now=uow.now)
     built: list[Letter] = []
     others: list[Result] = []
     for delivery in deliveries:
-        decision = _decide(delivery, known[delivery.id], settings, uow.now)
+        decision = _decide(delivery, known[delivery.id], carrier, settings, uow.now)
         if isinstance(decision, Letter):
             built.append(decision)
         else:
@@ -55,18 +57,18 @@ async def claim_due_deliveries(
 
 
 def _decide(
-    delivery: Delivery, known: Knowledge, settings: NotificationsSettings, now: datetime
+    delivery: Delivery, known: Knowledge, carrier: Carrier, settings: NotificationsSettings, now: datetime
 ) -> Letter | Outcome:
     decision = domain.decide(
         delivery,
         known,
         now=now,
-        allow_list=settings.allow_list,
+        allow_list=carrier.doorkeeper,
         digest_wait=settings.digest_wait,
         consent=settings.consent,
     )
     if isinstance(decision, Send):
-        return _build(delivery, decision, settings, now)
+        return _build(delivery, decision, carrier, settings, now)
     if decision.status is Status.SUPPRESSED and decision.why in (Why.HARD_BOUNCE, Why.BLOCKED):
         log.warning("delivery %s (%s) cannot reach its recipient: %s",
                     delivery.id, delivery.kind, decision.why)  # fmt: skip
@@ -76,39 +78,19 @@ def _decide(
 
 
 def _build(
-    delivery: Delivery, decision: Send, settings: NotificationsSettings, now: datetime
+    delivery: Delivery, decision: Send, carrier: Carrier, settings: NotificationsSettings, now: datetime
 ) -> Letter | Outcome:
     """The letter; or, for one that cannot be written, its failure: it must not hold up the others."""
-    objecting = settings.preference_links.objecting(delivery)
-    house = {**settings.house, **objecting.context}
+    house = {**settings.house, **settings.preference_links.objecting(delivery).context}
     context = domain.context_to_send(delivery, decision.open_invoices, house)
-    message_id = message_id_of(delivery, settings)
-    recipient = delivery.recipient or ""
     try:
-        content = mail.build_mail(
-            message_id=message_id,
-            sender=settings.mail_sender,
-            recipient=recipient,
-            recipient_name=delivery.recipient_name,
-            content=mail.render(KINDS[delivery.kind].template, context),
-            kind=delivery.kind,
-            billing_cycle=delivery.billing_cycle,
-            delivery_id=delivery.id,
-            date=now,
-            traceparent=delivery.traceparent,
-            list_unsubscribe=objecting.list_unsubscribe,
-        )
+        built = carrier.build(delivery, context, now=now)
     except Exception as error:
         log.exception("delivery %s (%s) cannot be built", delivery.id, delivery.kind)
         return Outcome(Status.FAILED, brief(error), Why.CANNOT_BE_BUILT)
     listed = tuple(invoice.invoice_id for invoice in decision.open_invoices)
     listing = replace(delivery, invoice_ids=listed or delivery.invoice_ids)
-    return Letter(listing, recipient, message_id, content, decision.open_invoices)
-
-
-def message_id_of(delivery: Delivery, settings: NotificationsSettings) -> str:
-    """Stable: the same delivery has the same Message-ID at every try."""
-    return f"<{delivery.id}@{settings.mail_sender_address.rpartition('@')[2]}>"
+    return Letter(listing, delivery.recipient or "", built.message_id, built.content, decision.open_invoices)
 
 
 async def _mark_sending(uow: Uow, settings: NotificationsSettings, built: Sequence[Letter]) -> list[Letter]:

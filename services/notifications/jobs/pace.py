@@ -20,6 +20,10 @@ class Pace:
             burst = max(1.0, per_second * BURST_SECONDS)
             self._limiter = AsyncLimiter(burst, burst / per_second)
 
+    @property
+    def is_set(self) -> bool:
+        return self._limiter is not None
+
     async def room(self, wanted: int) -> int:
         """How many of `wanted` may leave now. 0: after a rest there was no room yet, look again."""
         if (limiter := self._limiter) is None:

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0006"
-down_revision = "0003"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -32,7 +32,9 @@ def upgrade() -> None:
     op.execute("create index suppressions_newest on suppressions (added_at, id)")
     op.execute("create index suppressions_by_target on suppressions (target, added_at)")
     op.execute("drop index deliveries_due")
-    op.execute("create index deliveries_due on deliveries (due_at, created_at) where status = 'pending'")
+    op.execute(
+        "create index deliveries_due on deliveries (channel, due_at, created_at) where status = 'pending'"
+    )
     op.execute(
         "create index deliveries_marketing on deliveries (company_id, sending_at) "
         "where category = 'marketing'"

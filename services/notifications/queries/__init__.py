@@ -24,6 +24,19 @@ from services.notifications.queries.deliveries import (
     mark_outcomes,
 )
 from services.notifications.queries.directory import find_contact, fold_companies
+from services.notifications.queries.outcomes import (
+    Found,
+    ProviderEvent,
+    add_provider_events,
+    add_verdict,
+    claim_questions,
+    count_held,
+    find_deliveries,
+    list_provider_events,
+    list_unknown,
+    lock_provider_events,
+    mark_provider_event,
+)
 from services.notifications.queries.suppressions import (
     add_suppression,
     find_suppression,
@@ -35,17 +48,24 @@ from services.notifications.queries.suppressions import (
 )
 
 __all__ = [
+    "Found",
+    "ProviderEvent",
     "add_delivery",
     "add_listed_invoices",
     "add_open_invoices",
+    "add_provider_events",
     "add_subscribed",
     "add_suppression",
+    "add_verdict",
     "claim_next_deliveries",
+    "claim_questions",
+    "count_held",
     "count_unknown",
     "delete_listed_invoices",
     "find_addressed",
     "find_contact",
     "find_content",
+    "find_deliveries",
     "find_suppression",
     "fold_companies",
     "get_knowledge",
@@ -54,11 +74,15 @@ __all__ = [
     "list_expired_claims",
     "list_in_force",
     "list_pending",
+    "list_provider_events",
     "list_suppressions",
+    "list_unknown",
     "lock_free_companies",
+    "lock_provider_events",
     "lock_suppressions",
     "mark_invoice_closed",
     "mark_outcomes",
+    "mark_provider_event",
     "mark_sending",
     "try_to_look",
 ]

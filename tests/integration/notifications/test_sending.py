@@ -43,7 +43,7 @@ async def test_what_cannot_be_sent_before_it_expires_fails(office: Office) -> No
         "notifications", "update deliveries set expires_at = now() + interval '2 seconds'"
     )
     async with office.open(SENDER):
-        delivery = await office.until_status(KEY, "failed")
+        delivery = await office.until_status(KEY, "expired")
         [told] = await until(lambda: office.world.told(DeliveryFailed))
     assert delivery["why"] == "expired"
     assert "451" in told.answer or "expired" in told.answer
