@@ -29,6 +29,7 @@ from services.notifications.domain.hours import Hours, parse_hours
 from services.notifications.domain.kinds import KINDS, NOTICES, STOPPED_BY_PAYMENT, Kind
 from services.notifications.domain.messages import (
     addressed,
+    card_expiring,
     context_to_send,
     line_changed,
     payment_action_required,
@@ -71,6 +72,7 @@ __all__ = [
     "Why",
     "addressed",
     "after_temporary_failure",
+    "card_expiring",
     "check_scope",
     "context_to_send",
     "decide",
