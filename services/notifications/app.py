@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from fastapi import FastAPI
@@ -14,6 +15,8 @@ from libs.integrations.smtp import Smtp
 from services.notifications import handlers, jobs, routes
 from services.notifications.settings import NotificationsSettings
 
+log = logging.getLogger("relance.notifications")
+
 # Retries and digests come due without an insert that would wake the job.
 LOOK_SECONDS = 1.0
 
@@ -23,6 +26,8 @@ def create_app(
 ) -> FastAPI:
     """Raises MisconfiguredError when a claim's lease is shorter than a send may take."""
     settings.check_lease()
+    if settings.app_env == "prod" and settings.notifications_public_url is None:
+        log.warning("NOTIFICATIONS_PUBLIC_URL is not set: marketing mails offer no one-click unsubscribe")
     service = Service("notifications", settings, clock=clock, doors=doors)
     database = service.database
     smtp = Smtp(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from prometheus_client import Counter, Gauge
 
 from libs.common.database import Uow
 from libs.common.envelope import Envelope
-from services.notifications import domain, queries
-from services.notifications.domain import Delivery, Outcome, Result, Status
+from services.notifications import domain, queries, suppressions
+from services.notifications.domain import Delivery, Outcome, Reason, Result, Scope, Status
 from services.notifications.domain.reports import Report, Verdict, after_report
 from services.notifications.queries import Found
 
@@ -20,6 +20,14 @@ HELD = Gauge("relance_deliveries_held", "Of those, the ones that no provider set
 VERDICTS = Counter(
     "relance_address_verdicts_total", "What providers said of addresses and numbers", ["channel", "verdict"]
 )
+
+SUPPRESSES: Mapping[Verdict, tuple[Reason, Scope]] = {
+    Verdict.BOUNCES: (Reason.HARD_BOUNCE, Scope.ALL),
+    Verdict.COMPLAINED: (Reason.COMPLAINT, Scope.MARKETING),
+    Verdict.STOPPED: (Reason.STOP, Scope.MARKETING),
+    Verdict.UNSUBSCRIBED: (Reason.UNSUBSCRIBED, Scope.MARKETING),
+}
+"""What a provider's words about an address hold back from now on."""
 
 _IN_VAIN = frozenset({Status.FAILED, Status.EXPIRED, Status.BOUNCED})
 
@@ -64,11 +72,23 @@ async def apply_report(uow: Uow, found: Found, report: Report) -> list[Status]:
 async def note_verdict(
     uow: Uow, verdict: Verdict, reason: str, *, channel: str, address: str, delivery_id: UUID | None
 ) -> None:
-    """What was said of an address beyond the one message: whoever decides on suppressing reads it there."""
+    """What was said of an address beyond the one message: kept, and held to from now on."""
     await queries.add_verdict(
         uow.session, channel, address, verdict, reason=reason, delivery_id=delivery_id, now=uow.now
     )
     VERDICTS.labels(channel, verdict).inc()
+    targets = domain.targets_of(channel, address)
+    if targets:
+        suppression_reason, scope = SUPPRESSES[verdict]
+        await suppressions.add(
+            uow,
+            targets[0],
+            reason=suppression_reason,
+            scope=scope,
+            by="the provider",
+            note=reason.replace("\x00", ""),
+            delivery_id=delivery_id,
+        )
 
 
 async def _tell(uow: Uow, delivery: Delivery, outcome: Outcome) -> None:

@@ -88,12 +88,20 @@ class Delivery(Model):
     asked: Mapped[int] = mapped_column(server_default=text("0"))
 
     __table_args__ = (
-        Index("deliveries_due", "channel", "due_at", postgresql_where=text("status = 'pending'")),
+        Index(
+            "deliveries_due", "channel", "due_at", "created_at", postgresql_where=text("status = 'pending'")
+        ),
         Index("deliveries_pending_by_company", "company_id", postgresql_where=text("status = 'pending'")),
         Index("deliveries_sending", "lease_until", postgresql_where=text("status = 'sending'")),
         Index("deliveries_unknown", "created_at", postgresql_where=text("status = 'unknown'")),
         Index("deliveries_by_company", "company_id", "created_at"),
         Index("deliveries_by_time", "created_at", postgresql_using="brin"),
+        Index(
+            "deliveries_marketing",
+            "company_id",
+            "sending_at",
+            postgresql_where=text("category = 'marketing'"),
+        ),
     )
 
 
@@ -225,3 +233,36 @@ class Number(Model):
     number: Mapped[str] = mapped_column(primary_key=True)
     assigned_at: Mapped[datetime | None]
     released_at: Mapped[datetime | None]
+
+
+class Suppression(Model):
+    """Whom nothing, or not everything, is sent to. A lifted one stays, as history."""
+
+    __tablename__ = "suppressions"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    # An address, an @domain, or a number in E.164.
+    target: Mapped[str]
+    scope: Mapped[str]
+    reason: Mapped[str]
+    note: Mapped[str | None]
+    added_by: Mapped[str]
+    added_at: Mapped[datetime]
+    until: Mapped[datetime | None]
+    delivery_id: Mapped[UUID | None]
+    lifted_at: Mapped[datetime | None]
+    lifted_by: Mapped[str | None]
+    lift_note: Mapped[str | None]
+
+    __table_args__ = (
+        Index(
+            "suppressions_in_force",
+            "target",
+            "scope",
+            "reason",
+            unique=True,
+            postgresql_where=text("lifted_at is null"),
+        ),
+        Index("suppressions_newest", "added_at", "id"),
+        Index("suppressions_by_target", "target", "added_at"),
+    )

@@ -10,14 +10,15 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
-from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
+from libs.common.settings import Seconds, refuse_weak_secret
 from libs.integrations.smsmode.client import API_BASE
+from services.notifications.consent_settings import ConsentSettings
 from services.notifications.domain.numbers import NumberList, mobile_of
 
 _SENDER = re.compile(r"[a-zA-Z0-9\s]{1,11}")
 
 
-class ProviderSettings(CommonSettings):
+class ProviderSettings(ConsentSettings):
     """SMS, and the doors at which mail and SMS providers tell what became of a message."""
 
     sms_mode_key: SecretStr | None = Field(
@@ -44,11 +45,6 @@ class ProviderSettings(CommonSettings):
     sms_requests_per_second: float = Field(default=10.0, gt=0, description="pace towards the SMS provider")
     sms_timeout_seconds: Seconds = Field(
         default=20.0, description="the longest wait for the SMS provider's answer"
-    )
-    notifications_public_url: str | None = Field(
-        default=None,
-        pattern=r"^https?://",
-        description="where providers reach notifications from outside; none: they are asked for no callbacks",
     )
     smsmode_webhook_token: SecretStr | None = Field(
         default=None,

@@ -13,6 +13,7 @@ from libs.common.settings import Seconds, refuse_weak_secret
 from libs.integrations.smsmode.client import LONGEST_QUEUE_SECONDS
 from libs.integrations.smtp import MailerDsn, ascii_address
 from services.notifications.domain import AllowList
+from services.notifications.domain.preference_links import PreferenceLinks
 from services.notifications.provider_settings import ProviderSettings, is_loopback
 
 # A lease must bear as many slow steps of one send: one on the way, and the answer to the mail itself.
@@ -20,7 +21,7 @@ SLOW_ANSWERS = 2
 
 
 class NotificationsSettings(ProviderSettings):
-    """Notifications' own names, beside the common ones and those of its providers."""
+    """Notifications' own names, beside the common ones, those of its providers and those of consent."""
 
     notifications_database_url: SecretStr | None = Field(
         default=None, description="notifications' own role's URL; none: made from DATABASE_URL"
@@ -89,6 +90,15 @@ class NotificationsSettings(ProviderSettings):
     @property
     def mail_sender_address(self) -> str:
         return ascii_address(self.mail_sender)
+
+    @cached_property
+    def preference_links(self) -> PreferenceLinks:
+        return PreferenceLinks(
+            self.app_secret.get_secret_value(),
+            public_url=self.notifications_public_url,
+            address=self.mail_unsubscribe_address or self.mail_sender_address,
+            days=self.unsubscribe_link_days,
+        )
 
     @property
     def house(self) -> dict[str, str]:

@@ -75,3 +75,25 @@ class DeliveryBounced(_DeliveryEvent):
 
     bounced_at: datetime
     answer: str
+
+
+class _PreferenceEvent(CompanyEvent):
+    suppression_id: UUID
+    delivery_id: UUID
+    channel: str
+    category: str
+    at: datetime
+
+
+class RecipientUnsubscribed(_PreferenceEvent):
+    """Who was written to for a company wants no more marketing by a channel."""
+
+    type: ClassVar[str] = "notifications.recipient_unsubscribed.v1"
+    identity: ClassVar[tuple[str, ...]] = ("suppression_id",)
+
+
+class RecipientResubscribed(_PreferenceEvent):
+    """Who had unsubscribed wants marketing by a channel again."""
+
+    type: ClassVar[str] = "notifications.recipient_resubscribed.v1"
+    identity: ClassVar[tuple[str, ...]] = ("suppression_id",)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from uuid import UUID
 
-from aiolimiter import AsyncLimiter
 from fastapi import APIRouter, Request, Response
 
 from libs.common.clock import Clock
 from libs.common.database import Database, is_outage
 from libs.common.errors import RelanceError, TemporaryFailure, UnknownOutcome
 from libs.common.jobs import brief
+from libs.common.visits import Visits, is_person
 from libs.integrations.stripe import Stripe
 from services.billing import queries
 from services.billing.domain.pay_links import PATH, PayLink, Purpose
@@ -33,8 +32,6 @@ THANKS = "merci"
 # A person waits for it, and the page to come back to is a good one.
 STRIPE_SECONDS = 10.0
 AGAIN_SECONDS = 60.0
-A_MINUTE = 60.0
-LINKS_REMEMBERED = 10_000
 
 
 def create_pay_router(
@@ -47,16 +44,9 @@ def create_pay_router(
     async def open_link(token: str, request: Request) -> Response:
         if token == THANKS:
             return pages.answer(pages.THANKS)
-        return await door.open(token, is_person=_is_person(request))
+        return await door.open(token, is_person=is_person(request))
 
     return router
-
-
-def _is_person(request: Request) -> bool:
-    """Not a mail server that checks the link, nor a browser that fetches ahead."""
-    ahead = ("sec-purpose", "purpose", "x-moz", "x-purpose")
-    is_ahead = any("prefetch" in request.headers.get(name, "").lower() for name in ahead)
-    return request.method == "GET" and not is_ahead
 
 
 class _Door:
@@ -66,7 +56,7 @@ class _Door:
         self._links = settings.pay_links
         base = settings.billing_public_url
         self._return_url = f"{base}{PATH}{THANKS}" if base else None
-        self._pace = _Pace(settings.pay_opens_per_minute, settings.pay_opens_per_minute_and_link)
+        self._visits = Visits(settings.pay_opens_per_minute, settings.pay_opens_per_minute_and_link)
         self._clock = clock
 
     async def open(self, token: str, *, is_person: bool) -> Response:
@@ -121,7 +111,7 @@ class _Door:
         """What stands between a good link and Stripe."""
         if not is_person:
             return pages.nothing()
-        if not await self._pace.allows(link):
+        if not await self._visits.allows(link):
             return pages.answer(pages.TOO_OFTEN, retry_after_seconds=AGAIN_SECONDS)
         return None
 
@@ -138,24 +128,3 @@ def _come_again(error: Exception) -> Response:
 
 def _settled(status: str) -> pages.Page | None:
     return {"paid": pages.PAID, "void": pages.NOT_DUE}.get(status)
-
-
-class _Pace:
-    """How often links are followed in this process: it spares Stripe. Only what was signed here is counted,
-    so that nobody who guesses uses it up for the others."""
-
-    def __init__(self, a_minute: int, a_minute_and_link: int) -> None:
-        self._all = AsyncLimiter(a_minute, A_MINUTE)
-        self._a_minute_and_link = a_minute_and_link
-        self._by_link: OrderedDict[PayLink, AsyncLimiter] = OrderedDict()
-
-    async def allows(self, link: PayLink) -> bool:
-        limiter = self._by_link.pop(link, None) or AsyncLimiter(self._a_minute_and_link, A_MINUTE)
-        self._by_link[link] = limiter
-        if len(self._by_link) > LINKS_REMEMBERED:
-            self._by_link.popitem(last=False)
-        if not (limiter.has_capacity() and self._all.has_capacity()):
-            return False
-        await limiter.acquire()
-        await self._all.acquire()
-        return True

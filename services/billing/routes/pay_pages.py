@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from pathlib import Path
 
 from fastapi import Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-FOLDER = Path(__file__).parents[1] / "templates"
-STYLE = (FOLDER / "pay.css").read_text(encoding="utf-8")
+from libs.common import pages
 
-_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-# A link is a secret of its reader: it is not kept, not passed on, not indexed; the page loads nothing.
-HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow, noarchive",
-}
-_templates = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
+HEADERS = pages.strict_headers()
+_templates = pages.environment()
 
 
 @dataclass(frozen=True)
@@ -85,9 +71,7 @@ THANKS = Page(HTTPStatus.OK, "Merci", ("C’est noté. Vous pouvez fermer cette 
 
 @cache
 def _content(page: Page) -> bytes:
-    return (
-        _templates.get_template("pay.html").render(title=page.title, lines=page.lines, style=STYLE).encode()
-    )
+    return _templates.get_template("page.html").render(title=page.title, lines=page.lines).encode()
 
 
 def answer(page: Page, *, retry_after_seconds: float | None = None) -> Response:

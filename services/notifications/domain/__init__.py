@@ -10,6 +10,7 @@ from services.notifications.domain.account import (
     trial_ended,
     trial_ending_soon,
 )
+from services.notifications.domain.consent import ANYTIME, Consent
 from services.notifications.domain.decisions import (
     AllowList,
     Outcome,
@@ -34,6 +35,7 @@ from services.notifications.domain.deliveries import (
     Status,
     Why,
 )
+from services.notifications.domain.hours import Hours, parse_hours
 from services.notifications.domain.kind import Kind
 from services.notifications.domain.kinds import ABOUT_ACCOUNTS, INTERNAL, KINDS, NOTICES, STOPPED_BY_PAYMENT
 from services.notifications.domain.messages import (
@@ -50,6 +52,8 @@ from services.notifications.domain.messages import (
     unpaid,
     unpaid_reminder,
 )
+from services.notifications.domain.suppressions import Reason, Scope, ScopeError, Suppression, check_scope
+from services.notifications.domain.targets import NoTargetError, masked, target_of, targets_of
 from services.notifications.domain.team import (
     TEAM_ID,
     daily_report,
@@ -61,6 +65,7 @@ from services.notifications.domain.team import (
 
 __all__ = [
     "ABOUT_ACCOUNTS",
+    "ANYTIME",
     "INTERNAL",
     "KINDS",
     "NOTICES",
@@ -69,21 +74,29 @@ __all__ = [
     "AllowList",
     "Category",
     "Channel",
+    "Consent",
     "Contact",
     "Delivery",
+    "Hours",
     "Kind",
     "Knowledge",
     "Letter",
     "Listed",
     "Message",
+    "NoTargetError",
     "Outcome",
+    "Reason",
     "Result",
+    "Scope",
+    "ScopeError",
     "Send",
     "Status",
+    "Suppression",
     "Why",
     "addressed",
     "after_temporary_failure",
     "card_expiring",
+    "check_scope",
     "context_to_send",
     "cutoff_warning",
     "daily_report",
@@ -94,9 +107,11 @@ __all__ = [
     "fact_of",
     "free_numbers_low",
     "line_changed",
+    "masked",
     "number_assigned",
     "number_release_warning",
     "number_released",
+    "parse_hours",
     "payment_action_required",
     "payment_receipt",
     "payment_recovered",
@@ -108,6 +123,8 @@ __all__ = [
     "subscription_changed",
     "subscription_started",
     "suppressed",
+    "target_of",
+    "targets_of",
     "trial_ended",
     "trial_ending_soon",
     "unpaid",

@@ -15,8 +15,10 @@ from libs.common.events.notifications import (
     DeliverySuppressed,
     DeliveryUnknown,
 )
+from services.notifications.domain.consent import ANYTIME, Consent, Held
 from services.notifications.domain.deliveries import Delivery, Knowledge, Status, Why
 from services.notifications.domain.kinds import KINDS
+from services.notifications.domain.suppressions import WHY, suppression_of
 
 Told: TypeAlias = (
     DeliveryAccepted
@@ -86,7 +88,13 @@ def stop_of(delivery: Delivery, known: Knowledge) -> Why | None:
 
 
 def decide(
-    delivery: Delivery, known: Knowledge, *, now: datetime, allow_list: Doorkeeper, digest_wait: timedelta
+    delivery: Delivery,
+    known: Knowledge,
+    *,
+    now: datetime,
+    allow_list: Doorkeeper,
+    digest_wait: timedelta,
+    consent: Consent = ANYTIME,
 ) -> Send | Outcome:
     """Checked when it counts, under the company's lock, in the transaction that claims."""
     why = stop_of(delivery, known)
@@ -96,12 +104,24 @@ def decide(
         why = allow_list.refusal(delivery.recipient or "")
     if why is not None:
         return suppressed(why)
+    if (held_back := suppression_of(delivery, known.suppressions, now)) is not None:
+        return Outcome(Status.SUPPRESSED, held_back.sentence, WHY[held_back.reason])
     if now >= delivery.expires_at:
         return Outcome(Status.EXPIRED, "expired before it could be sent", Why.EXPIRED)
     waits_until = delivery.created_at + digest_wait
     if delivery.context.get("cases_being_tried") and now < waits_until:
         return Outcome(Status.PENDING, "waits for invoices still being tried", due_at=waits_until)
+    if (held := consent.held(delivery, known.marketing_sent_at, now)) is not None:
+        return _hold(delivery, held)
     return Send(tuple(known.open_invoices) if KINDS[delivery.kind].lists_invoices else ())
+
+
+def _hold(delivery: Delivery, held: Held) -> Outcome:
+    """It waits, and is decided on again then; unless nobody would want it any more by then."""
+    if held.until >= delivery.expires_at:
+        answer = f"expires before it may leave ({held.why}, until {held.until.isoformat()})"
+        return Outcome(Status.EXPIRED, answer, Why.EXPIRED)
+    return Outcome(Status.PENDING, "held", held.why, due_at=held.until)
 
 
 def after_temporary_failure(

@@ -6,11 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from libs.common.events.billing import OpenInvoice
 from libs.common.events.event import uuid_of
+
+if TYPE_CHECKING:
+    from services.notifications.domain.suppressions import Suppression
 
 
 class Status(StrEnum):
@@ -49,6 +52,16 @@ class Why(StrEnum):
     REFUSED = "refused"
     CAME_BACK = "came_back"
     CANNOT_BE_BUILT = "cannot_be_built"
+    # Who it is for wants none of it, or cannot be reached; by the reason of the suppression.
+    UNSUBSCRIBED = "unsubscribed"
+    STOP = "stop"
+    COMPLAINT = "complaint"
+    HARD_BOUNCE = "hard_bounce"
+    BLOCKED = "blocked"
+    SUPPRESSED_BY_HAND = "suppressed_by_hand"
+    # Of one that is held for a while, and may leave later.
+    OUTSIDE_HOURS = "outside_hours"
+    TOO_OFTEN = "too_often"
 
 
 class Category(StrEnum):
@@ -169,3 +182,7 @@ class Knowledge:
     released_numbers: Collection[str] = ()
     # When the company was last sent an unpaid notice.
     noticed_at: datetime | None = None
+    # Those in force that name the recipient, whatever their scope.
+    suppressions: Sequence[Suppression] = ()
+    # When the company was sent other marketing messages, in the last days.
+    marketing_sent_at: Sequence[datetime] = ()

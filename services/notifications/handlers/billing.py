@@ -89,7 +89,7 @@ async def _close_invoice(event: CompanyEvent, invoice_id: str, closed_at: dateti
     pending = await queries.list_pending(uow.session, event.company_id, STOPPED_BY_PAYMENT)
     if not pending:
         return
-    known = await queries.get_knowledge(uow.session, pending)
+    known = await queries.get_knowledge(uow.session, pending, now=uow.now)
     paid = [
         (delivery, domain.suppressed(Why.PAID))
         for delivery in pending

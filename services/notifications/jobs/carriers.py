@@ -81,6 +81,7 @@ class MailCarrier:
             delivery_id=delivery.id,
             date=now,
             traceparent=delivery.traceparent,
+            list_unsubscribe=self._settings.preference_links.objecting(delivery).list_unsubscribe,
         )
         return Built(message_id, content)
 

@@ -42,7 +42,9 @@ async def claim_due_deliveries(
         return 0
     locked = await ledger.lock_companies(uow, company_ids, limit=limit)
     deliveries = await queries.claim_next_deliveries(uow.session, locked, carrier.channel, now=uow.now)
-    known = await queries.get_knowledge(uow.session, deliveries)
+    if not await queries.try_to_look(uow.session):
+        return 1  # somebody is changing whom nothing is sent to; a moment later it is known
+    known = await queries.get_knowledge(uow.session, deliveries, now=uow.now)
     built: list[Letter] = []
     others: list[Result] = []
     for delivery in deliveries:
@@ -62,10 +64,18 @@ def _decide(
     if delivery.kind in INTERNAL:
         delivery = replace(delivery, recipient=settings.team_email)
     decision = domain.decide(
-        delivery, known, now=now, allow_list=carrier.doorkeeper, digest_wait=settings.digest_wait
+        delivery,
+        known,
+        now=now,
+        allow_list=carrier.doorkeeper,
+        digest_wait=settings.digest_wait,
+        consent=settings.consent,
     )
     if isinstance(decision, Send):
         return _build(delivery, decision, carrier, settings, now)
+    if decision.status is Status.SUPPRESSED and decision.why in (Why.HARD_BOUNCE, Why.BLOCKED):
+        log.warning("delivery %s (%s) cannot reach its recipient: %s",
+                    delivery.id, delivery.kind, decision.why)  # fmt: skip
     if decision.why is Why.ALREADY_LISTED:
         log.info("Un email a déjà été envoyé ce cycle de facturation. Abandon de l'envoi.")
     return decision
@@ -75,7 +85,8 @@ def _build(
     delivery: Delivery, decision: Send, carrier: Carrier, settings: NotificationsSettings, now: datetime
 ) -> Letter | Outcome:
     """The letter; or, for one that cannot be written, its failure: it must not hold up the others."""
-    context = domain.context_to_send(delivery, decision.open_invoices, settings.house)
+    house = {**settings.house, **settings.preference_links.objecting(delivery).context}
+    context = domain.context_to_send(delivery, decision.open_invoices, house)
     try:
         built = carrier.build(delivery, context, now=now)
     except Exception as error:

@@ -10,10 +10,11 @@ from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcom
 from libs.common.jobs import backoff_seconds, brief
 from libs.common.telemetry import current_traceparent
 from services.notifications import domain
-from services.notifications.domain import Letter, Outcome, Status, Why
+from services.notifications.domain import Channel, Letter, Outcome, Status, Why
 from services.notifications.jobs.carriers import Carrier
 from services.notifications.jobs.claiming import claim_due_deliveries
 from services.notifications.jobs.noting import Noter
+from services.notifications.jobs.pace import Pace
 from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
@@ -28,6 +29,9 @@ class Sending:
         self._settings = settings
         self._sends: set[asyncio.Task[None]] = set()
         self._noter = Noter(database)
+        # SMS have their provider's own.
+        is_mail = carrier.channel is Channel.MAIL
+        self._pace = Pace(settings.mail_rate_per_second if is_mail else None)
 
     @property
     def name(self) -> str:
@@ -39,9 +43,9 @@ class Sending:
         if free <= 0:
             await asyncio.wait(self._sends, return_when=asyncio.FIRST_COMPLETED)
             return 1
-        room = self._carrier.room(free)
+        room = self._carrier.room(await self._pace.room(free))
         if room <= 0:
-            return 0
+            return int(self._pace.is_set)
         letters: list[Letter] = []
         try:
             async with self._database.begin() as uow:
@@ -51,6 +55,7 @@ class Sending:
             raise
         if not letters:
             self._carrier.give_back_room()
+        await self._pace.take(len(letters))
         for letter in letters:
             self._begin_to_send(letter)
         return done

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from email.header import Header
 from email.message import Message
@@ -20,6 +21,7 @@ from services.notifications.mail.rendering import MailContent
 
 LONGEST_NAME = 100
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+=/-]+@[A-Za-z0-9.-]+>")
+_URI = re.compile(r"(?:https?://|mailto:)[!#-;=?-~]+")
 _WIRE = compat32.clone(linesep="\r\n")
 
 
@@ -35,8 +37,10 @@ def build_mail(
     delivery_id: UUID,
     date: datetime,
     traceparent: str | None,
+    list_unsubscribe: Sequence[str] = (),
 ) -> bytes:
-    """The mail with CRLF line ends, 7-bit throughout. `sender` may be `Name <address>`; `date` is aware.
+    """The mail with CRLF line ends, 7-bit throughout. `sender` may be `Name <address>`; `date` is aware;
+    `list_unsubscribe` are addresses (https, mailto) for RFC 2369, a web one being of one click (RFC 8058).
 
     No value can add a header: controls are taken out, addresses and the Message-ID are checked. Raises
     PermanentFailure for an address that no mail server takes, ValueError for a malformed Message-ID.
@@ -56,6 +60,10 @@ def build_mail(
     # Brevo tells it back in every webhook about this mail.
     mail["X-Mailin-custom"] = str(delivery_id)
     mail["Feedback-ID"] = _text(f"{kind}:relance", "Feedback-ID")
+    if list_unsubscribe:
+        mail["List-Unsubscribe"] = ", ".join(f"<{_checked_uri(uri)}>" for uri in list_unsubscribe)
+        if list_unsubscribe[0].startswith("http"):
+            mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     if traceparent is not None:
         mail["Traceparent"] = _text(traceparent, "Traceparent")
     mail.attach(_part("plain", content.text))
@@ -86,6 +94,12 @@ def _address(name: str, address: str, header_name: str) -> Header | str:
     header = Header(clean, "utf-8", header_name=header_name)
     header.append(f"<{address}>", "us-ascii")
     return header
+
+
+def _checked_uri(uri: str) -> str:
+    if not _URI.fullmatch(uri):
+        raise ValueError("an address to unsubscribe at is one of https or mailto, in ASCII")
+    return uri
 
 
 def _checked_message_id(message_id: str) -> str:

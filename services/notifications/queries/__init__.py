@@ -25,6 +25,7 @@ from services.notifications.queries.companies import (
 from services.notifications.queries.deliveries import (
     add_delivery,
     count_deliveries,
+    find_addressed,
     find_content,
     list_pending,
     mark_outcomes,
@@ -43,6 +44,15 @@ from services.notifications.queries.outcomes import (
     lock_provider_events,
     mark_provider_event,
 )
+from services.notifications.queries.suppressions import (
+    add_suppression,
+    find_suppression,
+    lift_suppressions,
+    list_in_force,
+    list_suppressions,
+    lock_suppressions,
+    try_to_look,
+)
 
 __all__ = [
     "Found",
@@ -52,6 +62,7 @@ __all__ = [
     "add_open_invoices",
     "add_provider_events",
     "add_subscribed",
+    "add_suppression",
     "add_verdict",
     "claim_next_deliveries",
     "claim_questions",
@@ -59,18 +70,24 @@ __all__ = [
     "count_held",
     "count_unknown",
     "delete_listed_invoices",
+    "find_addressed",
     "find_contact",
     "find_content",
     "find_deliveries",
+    "find_suppression",
     "fold_companies",
     "get_knowledge",
+    "lift_suppressions",
     "list_due_companies",
     "list_expired_claims",
+    "list_in_force",
     "list_pending",
     "list_provider_events",
+    "list_suppressions",
     "list_unknown",
     "lock_free_companies",
     "lock_provider_events",
+    "lock_suppressions",
     "mark_invoice_closed",
     "mark_number_assigned",
     "mark_number_released",
@@ -79,4 +96,5 @@ __all__ = [
     "mark_sending",
     "mark_subscription_ended",
     "mark_subscription_started",
+    "try_to_look",
 ]

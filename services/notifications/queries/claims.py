@@ -16,9 +16,10 @@ from services.notifications.queries.deliveries import COLUMNS, as_delivery, sele
 
 _LIST_DUE_COMPANIES = text("""
     select company_id from (
-        select company_id, due_at from deliveries
-        where status = 'pending' and channel = :channel and due_at <= :now order by due_at limit :limit
-    ) due group by company_id order by min(due_at)
+        select company_id, due_at, created_at from deliveries
+        where status = 'pending' and channel = :channel and due_at <= :now
+        order by due_at, created_at limit :limit
+    ) due group by company_id order by min(due_at), min(created_at)
 """)
 
 

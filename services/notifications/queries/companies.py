@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.events.billing import OpenInvoice
 from services.notifications.domain import NOTICES, Channel, Delivery, Knowledge, Letter, Listed
 from services.notifications.queries.account import Account, list_accounts
+from services.notifications.queries.suppressions import marketing_sent_at, suppressions_of
 
 NOTHING = Account()
 
@@ -128,7 +129,9 @@ _LIST_NOTICED = text("""
 """)
 
 
-async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -> dict[UUID, Knowledge]:
+async def get_knowledge(
+    session: AsyncSession, deliveries: Sequence[Delivery], *, now: datetime
+) -> dict[UUID, Knowledge]:
     """What is known of each delivery's company, by delivery id. Right only while the companies are locked."""
     values = {
         "company_ids": [delivery.company_id for delivery in deliveries],
@@ -145,6 +148,8 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
     subscribed = set((await session.execute(_LIST_SUBSCRIBED, values)).scalars())
     noticed = await _list_noticed(session, deliveries)
     accounts = await list_accounts(session, deliveries)
+    suppressions = await suppressions_of(session, deliveries, now=now)
+    marketing = await marketing_sent_at(session, deliveries, now=now)
     return {
         delivery.id: Knowledge(
             open_invoices=tuple(_open_invoice(r) for r in invoices[delivery.company_id] if not r.closed_at),
@@ -153,6 +158,8 @@ async def get_knowledge(session: AsyncSession, deliveries: Sequence[Delivery]) -
             is_subscribed=delivery.company_id in subscribed,
             noticed_at=noticed.get(delivery.company_id),
             **asdict(accounts.get(delivery.company_id, NOTHING)),
+            suppressions=suppressions[delivery.id],
+            marketing_sent_at=marketing.get(delivery.id, ()),
         )
         for delivery in deliveries
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -136,3 +137,18 @@ async def count_deliveries(session: AsyncSession, *, since: datetime, until: dat
     """Deliveries that were made between the two moments, by where they stand now."""
     rows = await session.execute(_COUNT, {"since": since, "until": until})
     return {Status(row.status): row.n for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Addressed:
+    """Where a delivery went."""
+
+    company_id: UUID
+    channel: str
+    recipient: str | None
+
+
+async def find_addressed(session: AsyncSession, delivery_id: UUID) -> Addressed | None:
+    columns = (table.c.company_id, table.c.channel, table.c.recipient)
+    row = (await session.execute(select(*columns).where(table.c.id == delivery_id))).one_or_none()
+    return Addressed(*row) if row else None

@@ -7,13 +7,10 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from libs.common.database import Database
-from services.notifications.routes import content, settling, webhooks
+from services.notifications.routes import content, preferences, settling, suppressions, webhooks
 from services.notifications.settings import NotificationsSettings
 
 
 def create_routers(database: Database, settings: NotificationsSettings) -> Sequence[APIRouter]:
-    return [
-        content.create_router(database, settings),
-        settling.create_router(database, settings),
-        webhooks.create_router(database, settings),
-    ]
+    rooms = (content, preferences, settling, suppressions, webhooks)
+    return [room.create_router(database, settings) for room in rooms]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import httpx
 from fastapi import FastAPI
 
+from libs.common.clock import Clock, utc_now
 from libs.common.events import CompanyEvent, Event
 from libs.common.events.directory import CompanyRegistered
 from libs.common.service import ALL_DOORS, Door
@@ -36,6 +37,8 @@ class Office:
         self.world = world
         self.catcher = catcher
         self.mails = catcher.control
+        # Tests of hours set it.
+        self.clock: Clock = utc_now
 
     def settings(self, **changes: object) -> NotificationsSettings:
         values: dict[str, object] = {
@@ -44,6 +47,8 @@ class Office:
             "login_url": "https://app.relance.test/login",
             "smtp_timeout_seconds": 1,
             "unpaid_digest_seconds": 60,
+            # Tests run on Sundays too.
+            "hours_marketing_mail": "always",
             "sms_timeout_seconds": 1,
             "settle_after_seconds": 0.3,
             "smsmode_webhook_token": SMSMODE_TOKEN,
@@ -53,7 +58,7 @@ class Office:
         return self.world.settings(NotificationsSettings, **values)
 
     def app(self, doors: frozenset[Door] = ALL_DOORS, **changes: object) -> FastAPI:
-        return create_app(self.settings(**changes), doors=doors)
+        return create_app(self.settings(**changes), doors=doors, clock=lambda: self.clock())  # noqa: PLW0108 - it moves
 
     @asynccontextmanager
     async def open(

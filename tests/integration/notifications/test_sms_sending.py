@@ -234,6 +234,8 @@ async def test_stop_is_noted_for_the_number(office: Office, provider: SmsProvide
 
         [verdict] = await until(verdicts)
     assert (verdict["address"], verdict["verdict"], verdict["reason"]) == (MOBILE, "stopped", "Stop")
+    [row] = await office.world.rows("notifications", "select target, scope, reason from suppressions")
+    assert tuple(row.values()) == (MOBILE, "marketing", "stop")
 
 
 @pytest.mark.parametrize(
