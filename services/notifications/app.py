@@ -15,6 +15,8 @@ from services.notifications.settings import NotificationsSettings
 
 # Retries and digests come due without an insert that would wake the job.
 LOOK_SECONDS = 1.0
+# What is past its keeping time may wait so long more.
+FORGET_SECONDS = 60.0
 
 
 def create_app(
@@ -35,6 +37,7 @@ def create_app(
         jobs=[
             Job("send_due_deliveries", sending.send_due_deliveries, look_seconds, wake_on="deliveries"),
             Job("expire_claims", partial(jobs.expire_claims, service.database), settings.poll_seconds),
+            Job("forget_old", partial(jobs.forget_old, service.database, settings.keep), FORGET_SECONDS),
         ],
         routes=routes.create_routers(service.database, settings),
         closers=[sending.finish, smtp.close],

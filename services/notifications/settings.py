@@ -48,6 +48,10 @@ class NotificationsSettings(CommonSettings):
         default=600.0, ge=0, description="how long an unpaid mail waits for invoices still being tried"
     )
 
+    content_days: int = Field(
+        default=90, ge=1, description="how long a message's bytes and what is personal in its record are kept"
+    )
+
     @field_validator("interne_apikey")
     @classmethod
     def _refuse_a_weak_key(cls, value: SecretStr | None) -> SecretStr | None:
@@ -79,6 +83,10 @@ class NotificationsSettings(CommonSettings):
     @property
     def digest_wait(self) -> timedelta:
         return timedelta(seconds=self.unpaid_digest_seconds)
+
+    @property
+    def keep(self) -> timedelta:
+        return timedelta(days=self.content_days)
 
     @cached_property
     def allow_list(self) -> AllowList:

@@ -1,6 +1,7 @@
 """What the clock starts: send what is due, and give up waiting for those who never came back."""
 
 from services.notifications.jobs.expiring import expire_claims
+from services.notifications.jobs.forgetting import forget_old
 from services.notifications.jobs.sending import Sending
 
-__all__ = ["Sending", "expire_claims"]
+__all__ = ["Sending", "expire_claims", "forget_old"]

@@ -23,6 +23,15 @@ from services.notifications.queries.deliveries import (
     mark_outcomes,
 )
 from services.notifications.queries.directory import find_contact, fold_companies
+from services.notifications.queries.keeping import delete_old_digests, forget_contents
+from services.notifications.queries.showing import (
+    count_unknown_by_kind,
+    find_delivery,
+    find_delivery_id,
+    find_fact,
+    list_deliveries,
+    list_states,
+)
 
 __all__ = [
     "add_delivery",
@@ -31,14 +40,22 @@ __all__ = [
     "add_subscribed",
     "claim_next_deliveries",
     "count_unknown",
+    "count_unknown_by_kind",
     "delete_listed_invoices",
+    "delete_old_digests",
     "find_contact",
     "find_content",
+    "find_delivery",
+    "find_delivery_id",
+    "find_fact",
     "fold_companies",
+    "forget_contents",
     "get_knowledge",
+    "list_deliveries",
     "list_due_companies",
     "list_expired_claims",
     "list_pending",
+    "list_states",
     "lock_free_companies",
     "mark_invoice_closed",
     "mark_outcomes",

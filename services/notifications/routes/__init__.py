@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from libs.common.database import Database
-from services.notifications.routes import content
+from services.notifications.routes import content, deliveries
 from services.notifications.settings import NotificationsSettings
 
 
 def create_routers(database: Database, settings: NotificationsSettings) -> Sequence[APIRouter]:
-    return [content.create_router(database, settings)]
+    return [content.create_router(database, settings), deliveries.create_router(database, settings)]
