@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from fastapi import FastAPI
@@ -9,9 +10,12 @@ from fastapi import FastAPI
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
+from libs.integrations.slack import Slack
 from libs.integrations.smtp import Smtp
 from services.notifications import handlers, jobs, routes
 from services.notifications.settings import NotificationsSettings
+
+log = logging.getLogger("relance.notifications")
 
 # Retries and digests come due without an insert that would wake the job.
 LOOK_SECONDS = 1.0
@@ -31,6 +35,8 @@ def create_app(
         timeout_seconds=settings.smtp_timeout_seconds,
     )
     sending = jobs.Sending(service.database, smtp, settings)
+    slack = slack_of(settings)
+    digesting = jobs.Digesting(service.database, settings)
     look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
     return service.app(
         handlers=handlers.router,
@@ -38,7 +44,27 @@ def create_app(
             Job("send_due_deliveries", sending.send_due_deliveries, look_seconds, wake_on="deliveries"),
             Job("expire_claims", partial(jobs.expire_claims, service.database), settings.poll_seconds),
             Job("forget_old", partial(jobs.forget_old, service.database, settings.keep), FORGET_SECONDS),
+            Job("make_digest", digesting.make_digest, look_seconds),
+            *posting_jobs(service, slack, settings),
         ],
         routes=routes.create_routers(service.database, settings),
-        closers=[sending.finish, smtp.close],
+        closers=[sending.finish, smtp.close, *([slack.close] if slack else [])],
     )
+
+
+def slack_of(settings: NotificationsSettings) -> Slack | None:
+    """None where nothing may go there."""
+    if settings.slack_webhook_url is None or settings.why_not_slack is not None:
+        log.info("nothing is told on Slack: %s", settings.why_not_slack)
+        return None
+    return Slack(
+        settings.slack_webhook_url.get_secret_value(), timeout_seconds=settings.slack_timeout_seconds
+    )
+
+
+def posting_jobs(service: Service, slack: Slack | None, settings: NotificationsSettings) -> list[Job]:
+    if slack is None:
+        return []
+    posting = jobs.Posting(service.database, slack, settings)
+    look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
+    return [Job("post_digests", posting.post_digests, look_seconds, wake_on="team_digests")]

@@ -6,6 +6,7 @@ from datetime import timedelta
 from email.utils import parseaddr
 from functools import cached_property
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -48,6 +49,31 @@ class NotificationsSettings(CommonSettings):
         default=600.0, ge=0, description="how long an unpaid mail waits for invoices still being tried"
     )
 
+    team_email: str | None = Field(
+        default=None, description="where digests to our own team go by mail; none: no such mail"
+    )
+    slack_webhook_url: SecretStr | None = Field(
+        default=None, description="Slack incoming webhook of the team's channel; none: nothing on Slack"
+    )
+    slack_allow_list: SecretStr = Field(
+        default=SecretStr(""),
+        description="outside prod: webhook URLs, beside those of this machine, that may be posted to",
+    )
+    slack_timeout_seconds: Seconds = Field(default=10.0, description="the longest wait for Slack's answer")
+    team_digest_seconds: Seconds = Field(
+        default=120.0, description="how long what the team should know gathers before it is told"
+    )
+    team_failures: int = Field(
+        default=10, ge=1, description="failed messages within an hour from which the team is told of them"
+    )
+    team_expiry_hours: float = Field(
+        default=48.0, gt=0, description="how long a digest is tried on Slack before it expires"
+    )
+    admin_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="where the team reaches admin_api, for links; none: no links",
+    )
     content_days: int = Field(
         default=90, ge=1, description="how long a message's bytes and what is personal in its record are kept"
     )
@@ -65,6 +91,35 @@ class NotificationsSettings(CommonSettings):
         except PermanentFailure as failure:
             raise ValueError(f"MAIL_SENDER must be like Relance <bonjour@example.fr>: {failure}") from failure
         return value
+
+    @field_validator("team_email")
+    @classmethod
+    def _refuse_what_is_no_address(cls, value: str | None) -> str | None:
+        try:
+            return ascii_address(value) if value else None
+        except PermanentFailure as failure:
+            raise ValueError(f"TEAM_EMAIL must be one address: {failure}") from failure
+
+    @field_validator("slack_webhook_url")
+    @classmethod
+    def _refuse_what_is_no_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        parts = urlsplit(value.get_secret_value())
+        if not parts.hostname or not (parts.scheme == "https" or _is_this_machine(parts.hostname)):
+            raise ValueError("SLACK_WEBHOOK_URL must be like https://hooks.slack.com/services/T…/B…/…")
+        return value
+
+    @property
+    def why_not_slack(self) -> str | None:
+        """Why nothing is told on Slack; None where it is."""
+        if self.slack_webhook_url is None:
+            return "not_configured"
+        url = self.slack_webhook_url.get_secret_value()
+        allowed = {each.strip() for each in self.slack_allow_list.get_secret_value().split(",")}
+        if self.app_env == "prod" or url in allowed or _is_this_machine(urlsplit(url).hostname or ""):
+            return None
+        return "not_allowed_outside_prod"
 
     @property
     def mail_sender_address(self) -> str:
@@ -114,7 +169,10 @@ class NotificationsSettings(CommonSettings):
 
 
 def _is_loopback(dsn: SecretStr) -> bool:
-    host = MailerDsn.parse(dsn.get_secret_value()).host
+    return _is_this_machine(MailerDsn.parse(dsn.get_secret_value()).host)
+
+
+def _is_this_machine(host: str) -> bool:
     if host == "localhost":
         return True
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
-from libs.common.events import CompanyEvent
+from libs.common.events import Event
 from libs.common.events.billing import (
     InvoicePaid,
     InvoiceUnpaid,
@@ -17,6 +17,7 @@ from libs.common.events.billing import (
     PaymentActionRequired,
     PaymentRecovered,
 )
+from libs.common.events.operations import EventSetAside
 from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
 from services.notifications.domain.deliveries import Category, Channel, Delivery, Knowledge, Why
 
@@ -63,7 +64,7 @@ def is_subscribed(delivery: Delivery, known: Knowledge) -> bool:
 class Kind:
     """One row of the table below. `stops` are looked at in order when the delivery is claimed."""
 
-    fact: type[CompanyEvent]
+    fact: type[Event]
     category: Category
     template: str
     expires_after: timedelta
@@ -137,6 +138,12 @@ KINDS: Mapping[str, Kind] = {
         template="signup_first_step",
         expires_after=timedelta(days=2),  # the fact says its own, which counts
         stops=((is_subscribed, Why.SUBSCRIBED),),
+    ),
+    "team_digest": Kind(
+        fact=EventSetAside,  # among others: see domain/team.py
+        category=Category.INTERNAL,
+        template="team_digest",
+        expires_after=timedelta(days=2),
     ),
 }
 """Every kind of message: the fact that makes it, its category, its channels, when it stops being wanted."""

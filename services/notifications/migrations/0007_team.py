@@ -77,7 +77,7 @@ STATEMENTS = (
     """,
     *(
         f"create trigger {table}_wake after insert on {table} for each statement execute function wake()"
-        for table in ("team_notices", "team_digests", "short_links")
+        for table in ("team_digests", "short_links")
     ),
 )
 

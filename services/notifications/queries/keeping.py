@@ -37,7 +37,7 @@ _DELETE_NOTICES = text("""
 _DELETE_DIGESTS = text("""
     delete from team_digests where id in (
         select id from team_digests
-        where made_at < :before and slack_status not in ('pending', 'sending')
+        where made_at < :before and (slack_status not in ('pending', 'sending') or expires_at < :before)
         order by made_at limit :limit for update skip locked
     )
 """)

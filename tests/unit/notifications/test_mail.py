@@ -89,6 +89,18 @@ def contexts(name: str = "Boulangerie Martin", text: str | None = "DC-1") -> dic
         "payment_receipt": about_one,
         "payment_action_required": {key: value for key, value in about_one.items() if key != "paid_at"},
         "signup_first_step": {"customer_name": name, "login_url": "https://app.test/login"},
+        "team_digest": {
+            "customer_name": name,
+            "summary": text or "",
+            "groups": [
+                {
+                    "title": text or "",
+                    "lines": [{"text": text or "", "link": "https://stripe.test/1"}, {"text": "", "link": None}],
+                    "others": 3,
+                    "link": "https://admin.test/set-aside",
+                }
+            ],
+        },
     }
 
 
