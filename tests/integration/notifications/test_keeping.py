@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from libs.common.clock import utc_now
@@ -17,7 +18,7 @@ from tests.unit.notifications.facts import Customer
 from tests.world import until
 
 KEY = "an-internal-key-of-this-test"
-DOOR = {"interne_apikey": KEY}
+DOOR: dict[str, Any] = {"interne_apikey": KEY}
 HEADERS = {"X-Api-Key": KEY}
 KEEP = timedelta(days=90)
 

@@ -38,7 +38,7 @@ async def slack(tmp_path: Path) -> AsyncIterator[Control[Books]]:
         yield control
 
 
-def told_to(slack: Control[Books], **changes: object) -> dict[str, object]:
+def told_to(slack: Control[Books], **changes: object) -> dict[str, Any]:
     return {
         "slack_webhook_url": slack.base_url + PATH,
         "slack_timeout_seconds": 1,

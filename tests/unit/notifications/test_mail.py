@@ -95,7 +95,10 @@ def contexts(name: str = "Boulangerie Martin", text: str | None = "DC-1") -> dic
             "groups": [
                 {
                     "title": text or "",
-                    "lines": [{"text": text or "", "link": "https://stripe.test/1"}, {"text": "", "link": None}],
+                    "lines": [
+                        {"text": text or "", "link": "https://stripe.test/1"},
+                        {"text": "", "link": None},
+                    ],
                     "others": 3,
                     "link": "https://admin.test/set-aside",
                 }
