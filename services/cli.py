@@ -233,13 +233,13 @@ def check() -> None:
     "[default: that of last time, else 8000]",
 )
 def up(data_dir: Path, *, no_demo: bool, is_demo_forced: bool, port_base: int | None) -> None:
-    """Start everything: Kafka, PostgreSQL, a mail catcher, a Stripe simulator, a phone platform and the four
-    services.
+    """Start everything: Kafka, PostgreSQL, a mail catcher, a Stripe simulator, a phone platform, stand-ins
+    for Slack and TinyURL, and the four services.
 
     What the environment already names is used instead of being started: DATABASE_URL,
-    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN, PLATFORM_WEBHOOK_URL. Ctrl-C stops everything
-    cleanly; the same command goes on with the same data. One line beginning with RELANCE READY says when
-    all is ready.
+    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN, PLATFORM_WEBHOOK_URL, SLACK_WEBHOOK_URL,
+    TINYURL_API_BASE. Ctrl-C stops everything cleanly; the same command goes on with the same data. One line
+    beginning with RELANCE READY says when all is ready.
     """
     from libs.devstack.stack.plan import Demo, Wishes
     from libs.devstack.stack.up import up

@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
+from libs.integrations.breaker import Breaker
 from libs.integrations.slack import Slack
 from libs.integrations.smtp import Smtp
+from libs.integrations.tinyurl import TinyUrl
 from services.notifications import handlers, jobs, routes
 from services.notifications.settings import NotificationsSettings
 
@@ -21,6 +23,8 @@ log = logging.getLogger("relance.notifications")
 LOOK_SECONDS = 1.0
 # What is past its keeping time may wait so long more.
 FORGET_SECONDS = 60.0
+TINYURL_FAILURES = 3
+TINYURL_REST_SECONDS = 30.0
 
 
 def create_app(
@@ -36,6 +40,7 @@ def create_app(
     )
     sending = jobs.Sending(service.database, smtp, settings)
     slack = slack_of(settings)
+    tinyurl = tinyurl_of(settings)
     digesting = jobs.Digesting(service.database, settings)
     look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
     return service.app(
@@ -46,9 +51,10 @@ def create_app(
             Job("forget_old", partial(jobs.forget_old, service.database, settings.keep), FORGET_SECONDS),
             Job("make_digest", digesting.make_digest, look_seconds),
             *posting_jobs(service, slack, settings),
+            *shortening_jobs(service, tinyurl, settings),
         ],
-        routes=routes.create_routers(service.database, settings),
-        closers=[sending.finish, smtp.close, *([slack.close] if slack else [])],
+        routes=routes.create_routers(service.database, settings, tinyurl),
+        closers=[sending.finish, smtp.close, *(each.close for each in (slack, tinyurl) if each)],
     )
 
 
@@ -68,3 +74,23 @@ def posting_jobs(service: Service, slack: Slack | None, settings: NotificationsS
     posting = jobs.Posting(service.database, slack, settings)
     look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
     return [Job("post_digests", posting.post_digests, look_seconds, wake_on="team_digests")]
+
+
+def tinyurl_of(settings: NotificationsSettings) -> TinyUrl | None:
+    """None where links stay long."""
+    if settings.tinyurl_token is None:
+        return None
+    return TinyUrl(
+        settings.tinyurl_api_base,
+        settings.tinyurl_token.get_secret_value(),
+        domain=settings.tinyurl_domain,
+        timeout_seconds=settings.tinyurl_timeout_seconds,
+        breaker=Breaker(failures=TINYURL_FAILURES, rest_seconds=TINYURL_REST_SECONDS),
+    )
+
+
+def shortening_jobs(service: Service, tinyurl: TinyUrl | None, settings: NotificationsSettings) -> list[Job]:
+    if tinyurl is None:
+        return []
+    shortening = jobs.Shortening(service.database, tinyurl, settings)
+    return [Job("shorten_links", shortening.shorten_links, settings.poll_seconds, wake_on="short_links")]

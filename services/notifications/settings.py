@@ -13,7 +13,8 @@ from pydantic import Field, SecretStr, field_validator
 from libs.common.errors import MisconfiguredError, PermanentFailure
 from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
 from libs.integrations.smtp import MailerDsn, ascii_address
-from services.notifications.domain import AllowList
+from libs.integrations.tinyurl import API_BASE
+from services.notifications.domain import KINDS, AllowList, Channel
 
 # A lease must bear as many slow steps of one send: one on the way, and the answer to the mail itself.
 SLOW_ANSWERS = 2
@@ -74,6 +75,22 @@ class NotificationsSettings(CommonSettings):
         pattern=r"^https?://",
         description="where the team reaches admin_api, for links; none: no links",
     )
+    tinyurl_token: SecretStr | None = Field(
+        default=None, description="TinyURL's API token; none: links stay long"
+    )
+    tinyurl_api_base: str = Field(
+        default=API_BASE, pattern=r"^https?://", description="TinyURL's API, or a stand-in"
+    )
+    tinyurl_domain: str | None = Field(
+        default=None, description="the domain of short links; none: TinyURL's own"
+    )
+    tinyurl_timeout_seconds: Seconds = Field(default=2.0, description="the longest wait for TinyURL's answer")
+    short_links_sms: str = Field(
+        default="*", description="kinds whose SMS carry short links, comma-separated; *: all"
+    )
+    short_links_mail: str = Field(
+        default="", description="kinds whose mails carry short links; spam filters dislike them"
+    )
     content_days: int = Field(
         default=90, ge=1, description="how long a message's bytes and what is personal in its record are kept"
     )
@@ -109,6 +126,28 @@ class NotificationsSettings(CommonSettings):
         if not parts.hostname or not (parts.scheme == "https" or _is_this_machine(parts.hostname)):
             raise ValueError("SLACK_WEBHOOK_URL must be like https://hooks.slack.com/services/T…/B…/…")
         return value
+
+    @field_validator("tinyurl_token")
+    @classmethod
+    def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value() else None
+
+    @field_validator("short_links_sms", "short_links_mail")
+    @classmethod
+    def _refuse_unknown_kinds(cls, value: str) -> str:
+        unknown = _words(value) - {"*", *KINDS}
+        if unknown:
+            raise ValueError(
+                f"there is no message {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}"
+            )
+        return value
+
+    def shortens(self, kind: str, channel: str) -> bool:
+        """Whether messages of a kind carry short links on a channel."""
+        if self.tinyurl_token is None:
+            return False
+        kinds = _words(self.short_links_sms if channel == Channel.SMS else self.short_links_mail)
+        return "*" in kinds or kind in kinds
 
     @property
     def why_not_slack(self) -> str | None:
@@ -166,6 +205,10 @@ class NotificationsSettings(CommonSettings):
                 f"server that each take SMTP_TIMEOUT_SECONDS ({self.smtp_timeout_seconds:g}); set "
                 f"LEASE_SECONDS above {needed_seconds / 0.9:.0f} or SMTP_TIMEOUT_SECONDS lower"
             )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(filter(None, (word.strip() for word in text.split(","))))
 
 
 def _is_loopback(dsn: SecretStr) -> bool:

@@ -98,12 +98,14 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
             home.environment = named(servers, world, stripe, catcher) | {
                 "PLATFORM_WEBHOOK_URL": platform.control.webhook_url,
                 "PLATFORM_WEBHOOK_SECRET": PLATFORM_SECRET,
+                "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T1/B1/of-somebody-else",
+                "TINYURL_API_BASE": f"http://127.0.0.1:{free_port()}",
             }
             life = await home.start()
             last_line = life.printed().splitlines()[-1]
             assert last_line.startswith("RELANCE READY ")
             assert life.addresses["webhooks"] == webhook_url
-            assert not {"stripe", "mails", "platform"} & life.addresses.keys()
+            assert not {"stripe", "mails", "platform", "slack", "tinyurl"} & life.addresses.keys()
             assert parts_of(life) == sorted(SERVICES)
             assert sorted(it.name for it in home.data.iterdir() if it.is_dir()) == ["logs"]
             for name in (
@@ -112,6 +114,8 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
                 "STRIPE_API_BASE",
                 "MAILER_DSN",
                 "PLATFORM_WEBHOOK_URL",
+                "SLACK_WEBHOOK_URL",
+                "TINYURL_API_BASE",
             ):
                 assert f": celui de {name}, rien n'est démarré." in life.printed()
             assert "Pas de démonstration" in life.printed()
@@ -133,7 +137,14 @@ async def test_only_the_mail_server_named_the_other_three_are_started(folder: Pa
             life = await home.start()
             assert "mails" not in life.addresses
             parts = {part for part in parts_of(life) if not part.startswith("postgres")}
-            assert parts == {*SERVICES, "stripe_simulator", "phone_platform", "java"}
+            assert parts == {
+                *SERVICES,
+                "stripe_simulator",
+                "phone_platform",
+                "slack_channel",
+                "tinyurl_shortener",
+                "java",
+            }
             assert (home.data / "postgres" / "cluster").is_dir()
             assert "Boîte aux lettres : celui de MAILER_DSN, rien n'est démarré." in life.printed()
             async with SimulatorControl(life.addresses["stripe"]) as control:

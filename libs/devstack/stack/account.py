@@ -94,8 +94,9 @@ def _address_rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield LABELS["mails"], plan.url_of("mails")
     if plan.starts("stripe"):
         yield LABELS["stripe"], plan.url_of("stripe")
-    if plan.starts("platform"):
-        yield LABELS["platform"], plan.url_of("platform")
+    for name in ("platform", "slack", "tinyurl"):
+        if plan.starts(name):
+            yield LABELS[name], plan.url_of(name)
     yield LABELS["billing"], plan.webhook_url
     # They have no page of their own: what a browser can show of them is whether they can work.
     yield LABELS["notifications"], f"{plan.url_of('notifications')}/readyz"
@@ -115,7 +116,8 @@ def ready_line(plan: Plan) -> str:
     """`RELANCE READY billing=http://127.0.0.1:8001 …`, words of name=value, on one line."""
     words = [f"{service}={plan.url_of(service)}" for service in SERVICES]
     words += [f"webhooks={plan.webhook_url}", f"kafka={plan.environment['KAFKA_BOOTSTRAP_SERVERS']}"]
-    words += [f"{name}={plan.url_of(name)}" for name in ("stripe", "mails", "platform") if plan.starts(name)]
+    stand_ins = ("stripe", "mails", "platform", "slack", "tinyurl")
+    words += [f"{name}={plan.url_of(name)}" for name in stand_ins if plan.starts(name)]
     return f"RELANCE READY {' '.join(words)} data={plan.folder.path}"
 
 

@@ -34,6 +34,9 @@ DEVELOPMENT: Mapping[str, str] = {
     "STRIPE_RECONCILE_GRACE_SECONDS": "60",
     "RECONCILE_STRIPE_SECONDS": "60",
     "UNPAID_DIGEST_SECONDS": "1",
+    "TEAM_EMAIL": "equipe@relance.localhost",
+    "TEAM_DIGEST_SECONDS": "5",
+    "SLACK_TIMEOUT_SECONDS": "2",
     "SIGNUP_SCAN_SECONDS": "5",
 }
 
@@ -44,6 +47,7 @@ MADE_ONCE: Mapping[str, str] = {
     "STRIPE_WEBHOOK_SECRETS": "whsec_",
     "PLATFORM_WEBHOOK_SECRET": "whsec_",
     "PLATFORM_API_KEY": "",
+    "TINYURL_TOKEN": "",
 }
 """Secrets that a stack makes for itself, with what each begins with."""
 
@@ -57,6 +61,9 @@ ONLY_FOR: Mapping[str, str] = {
     "PLATFORM_API_KEY": "billing",
     "MAILER_DSN": "notifications",
     "SMS_MODE_KEY": "notifications",
+    "SLACK_WEBHOOK_URL": "notifications",
+    "SLACK_ALLOW_LIST": "notifications",
+    "TINYURL_TOKEN": "notifications",
     "JWT_SECRET_KEY": "admin_api",
     "JWT_PUBLIC_KEY": "admin_api",
     "JWT_PASSPHRASE": "admin_api",

@@ -14,6 +14,7 @@ from libs.devstack.stack.folder import DataFolder, State
 from libs.devstack.stack.leftovers import STACK_VARIABLE
 
 PLATFORM_PATH = "/webhooks/relance"
+SLACK_PATH = "/services/TRELANCE/BRELANCE/of-this-machine-only"
 HOST = "127.0.0.1"
 PORT_BASE = 8000
 OFFSETS: Mapping[str, int] = {
@@ -23,6 +24,8 @@ OFFSETS: Mapping[str, int] = {
     "scheduler": 3,
     "stripe": 10,
     "platform": 20,
+    "slack": 22,
+    "tinyurl": 23,
     "mails": 25,
     "smtp": 26,
     "postgres": 54,
@@ -37,6 +40,8 @@ NAMED_BY: Mapping[str, str] = {
     "postgres": "DATABASE_URL",
     "stripe": "STRIPE_API_BASE",
     "platform": "PLATFORM_WEBHOOK_URL",
+    "slack": "SLACK_WEBHOOK_URL",
+    "tinyurl": "TINYURL_API_BASE",
     "mails": "MAILER_DSN",
     "smtp": "MAILER_DSN",
 }
@@ -51,6 +56,8 @@ LABELS: Mapping[str, str] = {
     "smtp": "SMTP",
     "stripe": "Simulateur Stripe",
     "platform": "Plateforme tél.",
+    "slack": "Slack de l'équipe",
+    "tinyurl": "TinyURL",
     "kafka": "Kafka",
     "kafka_controller": "Kafka (contrôleur)",
     "postgres": "PostgreSQL",
@@ -135,12 +142,17 @@ def _choose(base: int, state: State, environment: Mapping[str, str], names: list
 
 def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
     addresses = {f"{service.upper()}_PORT": str(ports[service]) for service in SERVICES}
+    addresses["ADMIN_URL"] = f"http://{HOST}:{ports['admin_api']}"
     if "kafka" in ports:
         addresses["KAFKA_BOOTSTRAP_SERVERS"] = f"{HOST}:{ports['kafka']}"
     if "stripe" in ports:
         addresses["STRIPE_API_BASE"] = f"http://{HOST}:{ports['stripe']}"
     if "platform" in ports:
         addresses["PLATFORM_WEBHOOK_URL"] = f"http://{HOST}:{ports['platform']}{PLATFORM_PATH}"
+    if "slack" in ports:
+        addresses["SLACK_WEBHOOK_URL"] = f"http://{HOST}:{ports['slack']}{SLACK_PATH}"
+    if "tinyurl" in ports:
+        addresses["TINYURL_API_BASE"] = f"http://{HOST}:{ports['tinyurl']}"
     if "smtp" in ports:
         addresses["MAILER_DSN"] = f"smtp://{HOST}:{ports['smtp']}"
     # HOST is a shell's own variable on some machines: there it names the machine, not where to listen.

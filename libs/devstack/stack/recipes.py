@@ -71,6 +71,14 @@ def phone_platform(plan: Plan) -> Command:
     return _stand_in(plan, "platform", "libs.devstack.phone_platform", options, secrets)
 
 
+def slack_channel(plan: Plan) -> Command:
+    return _stand_in(plan, "slack", "libs.devstack.slack_channel", ["--port", plan.ports["slack"]])
+
+
+def tinyurl_shortener(plan: Plan) -> Command:
+    return _stand_in(plan, "tinyurl", "libs.devstack.tinyurl_shortener", ["--port", plan.ports["tinyurl"]])
+
+
 def _stand_in(
     plan: Plan,
     name: str,

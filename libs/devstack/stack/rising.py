@@ -42,6 +42,8 @@ class Rising:
             "mails": self._start_mail_catcher,
             "stripe": self._start_stripe,
             "platform": self._start_platform,
+            "slack": self._start_slack,
+            "tinyurl": self._start_tinyurl,
         }
         self._at_once([start for name, start in grounds.items() if self._plan.starts(name)])
         self._at_once([self._create_topics, self._migrate])
@@ -86,6 +88,12 @@ class Rising:
 
     def _start_platform(self) -> None:
         self._start_command(recipes.phone_platform(self._plan), self._plan.url_of("platform"))
+
+    def _start_slack(self) -> None:
+        self._start_command(recipes.slack_channel(self._plan), self._plan.url_of("slack"))
+
+    def _start_tinyurl(self) -> None:
+        self._start_command(recipes.tinyurl_shortener(self._plan), self._plan.url_of("tinyurl"))
 
     def _create_topics(self) -> None:
         # Imported here, while nothing waits: it takes a second, and the first line must come at once.

@@ -3,6 +3,7 @@
 from services.notifications.jobs.expiring import expire_claims
 from services.notifications.jobs.forgetting import forget_old
 from services.notifications.jobs.sending import Sending
+from services.notifications.jobs.shortening import Shortening
 from services.notifications.jobs.telling import Digesting, Posting
 
-__all__ = ["Digesting", "Posting", "Sending", "expire_claims", "forget_old"]
+__all__ = ["Digesting", "Posting", "Sending", "Shortening", "expire_claims", "forget_old"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -21,6 +21,8 @@ from services.notifications.domain import (
     Status,
     Why,
 )
+from services.notifications.domain.links import with_short_links
+from services.notifications.jobs.shortening import known_short_links
 from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
@@ -39,10 +41,11 @@ async def claim_due_deliveries(
     locked = await ledger.lock_companies(uow, company_ids, limit=limit)
     deliveries = await queries.claim_next_deliveries(uow.session, locked, now=uow.now)
     known = await queries.get_knowledge(uow.session, deliveries)
+    short = await known_short_links(uow, settings, deliveries)
     built: list[Letter] = []
     others: list[Result] = []
     for delivery in deliveries:
-        decision = _decide(delivery, known[delivery.id], settings, uow.now)
+        decision = _decide(delivery, known[delivery.id], settings, short, uow.now)
         if isinstance(decision, Letter):
             built.append(decision)
         else:
@@ -53,23 +56,33 @@ async def claim_due_deliveries(
 
 
 def _decide(
-    delivery: Delivery, known: Knowledge, settings: NotificationsSettings, now: datetime
+    delivery: Delivery,
+    known: Knowledge,
+    settings: NotificationsSettings,
+    short: Mapping[str, str],
+    now: datetime,
 ) -> Letter | Outcome:
     decision = domain.decide(
         delivery, known, now=now, allow_list=settings.allow_list, digest_wait=settings.digest_wait
     )
     if isinstance(decision, Send):
-        return _build(delivery, decision, settings, now)
+        return _build(delivery, decision, settings, short, now)
     if decision.why is Why.ALREADY_LISTED:
         log.info("Un email a déjà été envoyé ce cycle de facturation. Abandon de l'envoi.")
     return decision
 
 
 def _build(
-    delivery: Delivery, decision: Send, settings: NotificationsSettings, now: datetime
+    delivery: Delivery,
+    decision: Send,
+    settings: NotificationsSettings,
+    short: Mapping[str, str],
+    now: datetime,
 ) -> Letter | Outcome:
     """The letter; or, for one that cannot be written, its failure: it must not hold up the others."""
     context = domain.context_to_send(delivery, decision.open_invoices, settings.house)
+    if settings.shortens(delivery.kind, delivery.channel):
+        context = with_short_links(context, short)
     message_id = message_id_of(delivery, settings)
     recipient = delivery.recipient or ""
     try:

@@ -24,6 +24,13 @@ from services.notifications.queries.deliveries import (
 )
 from services.notifications.queries.directory import find_contact, fold_companies
 from services.notifications.queries.keeping import delete_old_digests, forget_contents
+from services.notifications.queries.links import (
+    add_wanted_links,
+    claim_wanted_link,
+    list_short_links,
+    mark_link_trouble,
+    mark_short,
+)
 from services.notifications.queries.showing import (
     count_unknown_by_kind,
     find_delivery,
@@ -53,8 +60,10 @@ __all__ = [
     "add_notices",
     "add_open_invoices",
     "add_subscribed",
+    "add_wanted_links",
     "claim_next_deliveries",
     "claim_post",
+    "claim_wanted_link",
     "count_unknown",
     "count_unknown_by_kind",
     "delete_listed_invoices",
@@ -75,12 +84,15 @@ __all__ = [
     "list_due_companies",
     "list_expired_claims",
     "list_pending",
+    "list_short_links",
     "list_states",
     "list_waiting",
     "lock_free_companies",
     "mark_invoice_closed",
+    "mark_link_trouble",
     "mark_outcomes",
     "mark_sending",
+    "mark_short",
     "note_post",
     "take_notices",
     "try_lock",

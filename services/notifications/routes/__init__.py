@@ -7,9 +7,16 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from libs.common.database import Database
-from services.notifications.routes import content, deliveries
+from libs.integrations.tinyurl import TinyUrl
+from services.notifications.routes import content, deliveries, short_links
 from services.notifications.settings import NotificationsSettings
 
 
-def create_routers(database: Database, settings: NotificationsSettings) -> Sequence[APIRouter]:
-    return [content.create_router(database, settings), deliveries.create_router(database, settings)]
+def create_routers(
+    database: Database, settings: NotificationsSettings, tinyurl: TinyUrl | None
+) -> Sequence[APIRouter]:
+    return [
+        content.create_router(database, settings),
+        deliveries.create_router(database, settings),
+        short_links.create_router(database, settings, tinyurl),
+    ]
