@@ -87,7 +87,7 @@ class Delivery(Model):
         Index("deliveries_sending", "lease_until", postgresql_where=text("status = 'sending'")),
         Index("deliveries_unknown", "created_at", postgresql_where=text("status = 'unknown'")),
         Index("deliveries_by_company", "company_id", "created_at"),
-        Index("deliveries_by_time", "created_at", "id"),
+        Index("deliveries_newest", "created_at", "id"),
         Index(
             "deliveries_to_forget",
             "settled_at",

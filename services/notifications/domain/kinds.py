@@ -140,7 +140,7 @@ KINDS: Mapping[str, Kind] = {
         stops=((is_subscribed, Why.SUBSCRIBED),),
     ),
     "team_digest": Kind(
-        fact=EventSetAside,  # among others: see domain/team.py
+        fact=EventSetAside,  # among others: see domain/digests.py
         category=Category.INTERNAL,
         template="team_digest",
         expires_after=timedelta(days=2),

@@ -11,7 +11,7 @@ STATEMENTS = (
     create index deliveries_to_forget on deliveries (settled_at)
         where settled_at is not null and forgotten_at is null
     """,
-    "create index deliveries_by_time on deliveries (created_at, id)",
+    "create index deliveries_newest on deliveries (created_at, id)",
     """
     create table team_notices (
         id uuid primary key,

@@ -22,6 +22,19 @@ from services.notifications.queries.deliveries import (
     list_pending,
     mark_outcomes,
 )
+from services.notifications.queries.digests import (
+    add_digest,
+    add_notices,
+    claim_post,
+    drop_notices,
+    expire_posts,
+    find_last_digest,
+    hold_posts,
+    list_waiting,
+    note_post,
+    take_notices,
+    try_lock,
+)
 from services.notifications.queries.directory import find_contact, fold_companies
 from services.notifications.queries.keeping import delete_old_digests, forget_contents
 from services.notifications.queries.links import (
@@ -38,19 +51,6 @@ from services.notifications.queries.showing import (
     find_fact,
     list_deliveries,
     list_states,
-)
-from services.notifications.queries.team import (
-    add_digest,
-    add_notices,
-    claim_post,
-    drop_notices,
-    expire_posts,
-    find_last_digest,
-    hold_posts,
-    list_waiting,
-    note_post,
-    take_notices,
-    try_lock,
 )
 
 __all__ = [

@@ -17,7 +17,7 @@ from libs.common.events.operations import EventSetAside
 from services.notifications.domain.deliveries import Category, Message
 from services.notifications.domain.kinds import KINDS
 
-TEAM_ID = uuid_of("the team")
+TEAM_ID = uuid_of("team")
 """Stands where a delivery names its company: internal messages are about no company in particular."""
 
 DIGEST_KIND = "team_digest"

@@ -14,11 +14,11 @@ from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcom
 from libs.common.jobs import backoff_seconds, brief
 from libs.integrations.slack import Slack, SlackRefused
 from services.notifications import queries
-from services.notifications.domain import team
+from services.notifications.domain import digests
 from services.notifications.domain.deliveries import Message
-from services.notifications.domain.team import TEAM_ID, Plan
+from services.notifications.domain.digests import TEAM_ID, Plan
 from services.notifications.jobs.slack_text import sections_of
-from services.notifications.queries.team import Claimed, First
+from services.notifications.queries.digests import Claimed, First
 from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
@@ -45,7 +45,7 @@ class Digesting:
             waiting = await queries.list_waiting(uow.session)
             if not waiting:
                 return 0
-            plan = team.plan(
+            plan = digests.plan(
                 waiting,
                 await queries.find_last_digest(uow.session),
                 now=uow.now,
@@ -63,9 +63,9 @@ class Digesting:
         settings, digest_id = self._settings, uuid4()
         await uow.lock(str(TEAM_ID))  # before rows, as every writer of deliveries
         groups, first = await queries.take_notices(uow.session, digest_id, plan.topics)
-        content = team.content_of(groups, settings.admin_url)
+        content = digests.content_of(groups, settings.admin_url)
         mail = await self._queue_mail(
-            uow, team.digest_mail(digest_id, settings.team_email or "", content), first
+            uow, digests.digest_mail(digest_id, settings.team_email or "", content), first
         )
         await queries.add_digest(
             uow.session,

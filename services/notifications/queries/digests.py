@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.jobs import printable
-from services.notifications.domain import team
-from services.notifications.domain.team import Group, Notice, Told, Topic, Waiting
+from services.notifications.domain import digests
+from services.notifications.domain.digests import Group, Notice, Told, Topic, Waiting
 
 _ADD_NOTICES = text("""
     insert into team_notices
@@ -102,7 +102,7 @@ async def take_notices(
     session: AsyncSession, digest_id: UUID, topics: Collection[Topic]
 ) -> tuple[list[Group], First]:
     """All that wait of these topics belong to the digest from now on; the first few as lines."""
-    values = {"digest_id": digest_id, "topics": list(topics), "shown": team.SHOWN}
+    values = {"digest_id": digest_id, "topics": list(topics), "shown": digests.SHOWN}
     rows = list(await session.execute(_TAKE, values))
     oldest = min(rows, key=lambda row: (row.at, row.id))
     groups = []

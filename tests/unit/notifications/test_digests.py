@@ -14,8 +14,8 @@ from libs.common.events.billing import DisputeOpened
 from libs.common.events.notifications import DeliveryFailed, DeliveryUnknown
 from libs.common.events.operations import EventSetAside
 from services.notifications import mail
-from services.notifications.domain import team
-from services.notifications.domain.team import Group, Plan, Told, Topic, Waiting
+from services.notifications.domain import digests
+from services.notifications.domain.digests import Group, Plan, Told, Topic, Waiting
 from services.notifications.jobs.slack_text import sections_of
 from services.notifications.settings import NotificationsSettings
 
@@ -29,7 +29,7 @@ def at(seconds: float) -> datetime:
 
 
 def planned(*waiting: Waiting, last: Told | None = None, now: datetime = NOW) -> Plan | None:
-    return team.plan(waiting, last, now=now, base=BASE, failures=10)
+    return digests.plan(waiting, last, now=now, base=BASE, failures=10)
 
 
 def test_a_burst_waits_once_and_is_told_once() -> None:
@@ -105,12 +105,12 @@ def cause_of(event: Event) -> Envelope:
 
 def test_each_fact_is_a_notice_in_one_line() -> None:
     for event in (set_aside(NASTY + "\nsecond line"), unknown(), failed(), dispute()):
-        notice = team.notice_of(event, cause_of(event))
+        notice = digests.notice_of(event, cause_of(event))
         assert notice is not None
         assert notice.id == event.event_id
         assert "\n" not in notice.line
-        assert len(notice.line) <= team.LONGEST_LINE
-    told = team.notice_of(dispute(), cause_of(dispute()))
+        assert len(notice.line) <= digests.LONGEST_LINE
+    told = digests.notice_of(dispute(), cause_of(dispute()))
     assert told is not None
     assert told.line == "29,90 EUR, motif « fraudulent », dp_1"
     assert told.link == "https://dashboard.stripe.com/disputes/dp_1"
@@ -118,15 +118,15 @@ def test_each_fact_is_a_notice_in_one_line() -> None:
 
 def test_the_teams_own_mails_never_tell_of_themselves() -> None:
     for event in (unknown("team_digest"), failed("team_digest")):
-        assert team.notice_of(event, cause_of(event)) is None
+        assert digests.notice_of(event, cause_of(event)) is None
 
 
 def test_a_digest_says_how_many_and_shows_the_first_whatever_they_hold() -> None:
     groups = [
-        Group(Topic.DEAD_LETTER, 200, [(NASTY, None)] * team.SHOWN),
+        Group(Topic.DEAD_LETTER, 200, [(NASTY, None)] * digests.SHOWN),
         Group(Topic.DISPUTE, 1, [("29,90 EUR", "https://dashboard.stripe.com/disputes/dp_1")]),
     ]
-    content = team.content_of(groups, "http://127.0.0.1:8000/")
+    content = digests.content_of(groups, "http://127.0.0.1:8000/")
     assert content["summary"] == "1 paiement contesté, 200 événements mis de côté"
     assert [group["others"] for group in content["groups"]] == [0, 195]
     written = mail.render("team_digest", content)
@@ -144,7 +144,7 @@ def test_a_digest_says_how_many_and_shows_the_first_whatever_they_hold() -> None
         "<http://127.0.0.1:8000/api/set-aside|Tout voir>",
     ]
     assert "peut-être déjà reçu" in sections_of(content, is_repeated=True)[0]
-    bare = team.content_of([Group(Topic.FAILED, 10, [])], None)
+    bare = digests.content_of([Group(Topic.FAILED, 10, [])], None)
     assert mail.render("team_digest", bare).text
     assert sections_of(bare)[1] == "*10 messages non remis*\n… et 10 de plus"
 

@@ -10,7 +10,7 @@ from libs.common.events.notifications import DeliveryFailed, DeliveryUnknown
 from libs.common.events.operations import EventSetAside
 from libs.common.router import Taken
 from services.notifications import queries
-from services.notifications.domain import team
+from services.notifications.domain import digests
 from services.notifications.handlers.queueing import cause_of
 from services.notifications.handlers.router import router
 
@@ -36,6 +36,6 @@ async def note_failed_deliveries(batch: Sequence[Taken[DeliveryFailed]]) -> None
 
 
 async def _note(batch: Sequence[Taken[Any]]) -> None:
-    notices = [team.notice_of(taken.event, cause_of(taken.uow)) for taken in batch]
+    notices = [digests.notice_of(taken.event, cause_of(taken.uow)) for taken in batch]
     uow = batch[0].uow
     await queries.add_notices(uow.session, [notice for notice in notices if notice], now=uow.now)
