@@ -12,6 +12,7 @@ import click
 
 from libs.common.errors import MisconfiguredError
 from libs.common.service import ALL_DOORS, Door
+from services.message_cli import notifications
 from services.run import MISCONFIGURED_EXIT_CODE, SERVICES
 
 DATA = click.option(
@@ -207,6 +208,9 @@ def run_() -> None:
 
     asyncio.run(ask_for_walk())
     click.echo("asked for: see `relance reconcile status`")
+
+
+relance.add_command(notifications)
 
 
 @relance.command()

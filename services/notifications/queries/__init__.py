@@ -44,6 +44,7 @@ from services.notifications.queries.links import (
     mark_link_trouble,
     mark_short,
 )
+from services.notifications.queries.previews import find_delivery_of, find_last_delivery, list_open_invoices
 from services.notifications.queries.showing import (
     count_unknown_by_kind,
     find_delivery,
@@ -74,7 +75,9 @@ __all__ = [
     "find_content",
     "find_delivery",
     "find_delivery_id",
+    "find_delivery_of",
     "find_fact",
+    "find_last_delivery",
     "find_last_digest",
     "fold_companies",
     "forget_contents",
@@ -83,6 +86,7 @@ __all__ = [
     "list_deliveries",
     "list_due_companies",
     "list_expired_claims",
+    "list_open_invoices",
     "list_pending",
     "list_short_links",
     "list_states",
