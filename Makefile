@@ -15,7 +15,7 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test bench storm check format lock install
+.PHONY: help up down reset test bench bench-first-of-month storm check format lock install
 
 help: ## Say what there is (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test: $(DEV) ## Run the whole suite against real servers
 
 bench: $(DEV) ## Measure: ratios are judged, absolutes are printed
 	$(BIN)/python -m pytest tests/benchmarks -m benchmark -s $(ARGS)
+
+bench-first-of-month: $(DEV) ## Measure: 50,000 invoices fail while Stripe is slow (half an hour)
+	RELANCE_DRAIN_INVOICES=50000 RELANCE_DRAIN_SECONDS=900 \
+		$(BIN)/python -m pytest tests/benchmarks/test_drain.py -m benchmark -s $(ARGS)
 
 storm: $(DEV) ## The storm, with 200 customers for each kill too
 	RELANCE_STORM_KILL_CUSTOMERS=200 $(BIN)/python -m pytest tests/faults -s $(ARGS)

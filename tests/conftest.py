@@ -9,10 +9,15 @@ from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers import Servers, shared_servers, stop_shared_servers
 from tests.servers.shared import FOLDER_VARIABLE
 from tests.world import World
+
+# A busy machine makes no decision wrong.
+settings.register_profile("relance", settings.default, deadline=None)
+settings.load_profile("relance")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -129,14 +129,7 @@ class Cycle:
             goes_on = step.case is not None and step.case.state is CaseState.ATTEMPTING
             if invoice is None and (step.actions or not goes_on):
                 return None
-            await queries.attempts.mark_settled(
-                held.session,
-                self._invoice_id,
-                self._attempt_count,
-                attempt.payment_method_id,
-                state=AttemptState(charge.outcome),
-                decline_code=charge.decline_code,
-            )
+            await self._mark_settled(held, attempt, charge)
             if invoice is not None:
                 await queries.stripe_copy.save_invoice(held.session, invoice, held.uow.now)
                 await carry_out(held.uow, self._scene(held, invoice), step)
@@ -145,6 +138,19 @@ class Cycle:
             if not goes_on:
                 await queries.cases.release_case(held.session, held.row)
         return goes_on
+
+    async def _mark_settled(self, held: Held, attempt: Attempt, charge: Charge) -> None:
+        cycle = (held.session, self._invoice_id, self._attempt_count)
+        if charge.is_elsewhere:
+            # This method was not charged: should that other payment fail, its turn comes.
+            await queries.attempts.mark_untried(*cycle, attempt.payment_method_id)
+            return
+        await queries.attempts.mark_settled(
+            *cycle,
+            attempt.payment_method_id,
+            state=AttemptState(charge.outcome),
+            decline_code=charge.decline_code,
+        )
 
     async def _begin(self, attempt: Attempt) -> bool:
         async with self._hold() as held:
@@ -167,7 +173,7 @@ class Cycle:
             self._invoice_id, self._attempt_count, attempt.payment_method_id, attempt.key_version
         )
         try:
-            return await self._stripe.pay_invoice(
+            charge = await self._stripe.pay_invoice(
                 self._invoice_id, attempt.payment_method_id, idempotency_key=key
             )
         except ServerFailure as failure:
@@ -182,6 +188,11 @@ class Cycle:
                     counted=counted,
                 )
             raise
+        if charge.is_unclear:
+            # Somebody else's payment may be under way; nobody is dunned for that.
+            found = await self._look(attempt)
+            charge = replace(found, decline_code=charge.decline_code) if found else charge
+        return charge
 
     def _must_look_first(self, attempt: Attempt) -> bool:
         if attempt.state is not AttemptState.TRYING:

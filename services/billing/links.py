@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from libs.common.database import Uow
+from libs.common.events import provisional_company_id
 from libs.common.events.directory import LifetimeGranted
 from libs.integrations.stripe import Subscription
 from services.billing import domain, queries
@@ -24,6 +25,8 @@ async def link(stripe_customer_id: str, company_id: UUID, uow: Uow) -> None:
 async def move(stripe_customer_id: str, company_id: UUID, uow: Uow) -> None:
     """A customer's open cases and subscriptions are the company's, which is held; what state its
     subscriptions are in is told of the company, which missed it."""
+    provisional = provisional_company_id(stripe_customer_id)
+    await queries.lines.settle_questions(uow.session, provisional, uow.now)
     moved = await queries.debtors.move_to_company(uow.session, stripe_customer_id, company_id)
     for copy in (await queries.subscriptions.list_copies(uow.session, moved)).values():
         as_news = replace(copy, seen_at=uow.now)

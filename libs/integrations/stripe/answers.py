@@ -13,6 +13,7 @@ from libs.integrations.stripe.objects import Invoice
 TOO_MANY_REQUESTS = 429
 CONFLICT = 409
 SERVER_ERROR = 500
+UNEXPECTED_STATE = "payment_intent_unexpected_state"
 KEY_REFUSED_SECONDS = 30.0
 LONGEST_WISH_SECONDS = 300.0
 """A `Retry-After` beyond this is some proxy's mistake, and nothing would be collected meanwhile."""
@@ -36,6 +37,16 @@ class Charge:
     outcome: ChargeOutcome
     decline_code: str | None = None
     invoice: Invoice | None = None
+
+    @property
+    def is_unclear(self) -> bool:
+        """Stripe did not try: the payment is in a state in which it cannot, such as `processing`."""
+        return self.decline_code == UNEXPECTED_STATE
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Another payment of the invoice is under way, and this method was not charged."""
+        return self.is_unclear and self.outcome is ChargeOutcome.PROCESSING
 
 
 class ServerFailure(UnknownOutcome):

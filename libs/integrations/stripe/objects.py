@@ -159,10 +159,26 @@ def read_customer(thing: JsonObject) -> Customer:
         raise PermanentFailure(f"not a Stripe customer: {type(error).__name__} at {error}") from error
 
 
+# As their owners write them; any other stands as Stripe says it. https://docs.stripe.com/api/payment_methods/object
+_NAMES = {
+    "visa": "Visa",
+    "mastercard": "Mastercard",
+    "amex": "American Express",
+    "cartes_bancaires": "CB",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "jcb": "JCB",
+    "unionpay": "UnionPay",
+    "link": "Link",
+    "paypal": "PayPal",
+    "sepa_debit": "Prélèvement SEPA",
+}
+
+
 def read_payment_method(thing: JsonObject) -> PaymentMethod:
     kind = thing.get("type") or "card"
     details = thing.get(kind) or {}
-    brand = details.get("brand") or details.get("bank_code") or kind
+    brand = _NAMES.get(kind) or _NAMES.get(details.get("brand") or "") or details.get("brand") or kind
     return PaymentMethod(
         id=thing["id"],
         type=kind,

@@ -93,6 +93,8 @@ class Situation:
     unpaid: Sequence[UnpaidInvoice] = ()
     notices: Sequence[Notice] = ()
     sparing: Sparing = Sparing()
+    # Whose Stripe customer it is, is known: what nobody knows cannot be told apart from somebody's lines.
+    is_linked: bool = True
 
     @property
     def counted(self) -> list[UnpaidInvoice]:
@@ -194,6 +196,8 @@ def _changed_today(lines: Lines, policy: Policy, now: datetime) -> bool:
 
 def _if_allowed(verdict: Verdict, situation: Situation, policy: Policy, now: datetime) -> Decision:
     """With a notice that had its time, and at a moment at which the customer can still help himself."""
+    if not situation.is_linked:
+        return Decision(Verdict.ASK_A_PERSON, "not_linked")
     anchor = situation.counted[0]
     reached = [n for n in situation.notices if _reached(n, anchor)]
     notice_time = timedelta(hours=policy.notice_hours)

@@ -58,6 +58,14 @@ _FAIL_PROCESSING = text("""
     where invoice_id = :invoice_id and attempt_count = :attempt_count and state = 'processing'
 """)
 
+# Stripe would answer the old key with the refusal of that time.
+_MARK_UNTRIED = text("""
+    update payment_attempts
+    set state = 'planned', started_at = null, server_failures = 0, key_version = key_version + 1
+    where invoice_id = :invoice_id and attempt_count = :attempt_count
+      and payment_method_id = :payment_method_id
+""")
+
 _PAST_DECLINES = text("""
     select distinct on (fingerprint) fingerprint, decline_code, settled_at
     from payment_attempts
@@ -125,6 +133,18 @@ async def mark_settled(
         "decline_code": decline_code,
     }
     await session.execute(_MARK_SETTLED, values)
+
+
+async def mark_untried(
+    session: AsyncSession, invoice_id: str, attempt_count: int, payment_method_id: str
+) -> None:
+    """It was not charged after all, and may be."""
+    values = {
+        "invoice_id": invoice_id,
+        "attempt_count": attempt_count,
+        "payment_method_id": payment_method_id,
+    }
+    await session.execute(_MARK_UNTRIED, values)
 
 
 async def mark_server_failure(

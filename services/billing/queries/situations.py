@@ -8,10 +8,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from libs.common.events import provisional_company_id
 from services.billing.domain import CaseState, Lines, Notice, Situation, Sparing, UnpaidInvoice
 
 _LIST_UNPAID = text("""
-    select c.invoice_id, c.opened_at, c.state from dunning_cases c join invoices i using (invoice_id)
+    select c.invoice_id, c.opened_at, c.state, c.stripe_customer_id
+    from dunning_cases c join invoices i using (invoice_id)
     where c.company_id = :company_id and c.state <> 'closed' and i.status = 'open'
     order by c.opened_at, c.invoice_id
 """)
@@ -67,16 +69,16 @@ class Contract:
 async def get_situation(session: AsyncSession, company_id: UUID, lines: Lines) -> Situation:
     """As it is at this moment. Only under the company's lock may anything be done about it."""
     values = {"company_id": company_id}
-    unpaid = [
-        UnpaidInvoice(row.invoice_id, row.opened_at, CaseState(row.state))
-        for row in await session.execute(_LIST_UNPAID, values)
-    ]
+    cases = (await session.execute(_LIST_UNPAID, values)).all()
+    unpaid = [UnpaidInvoice(row.invoice_id, row.opened_at, CaseState(row.state)) for row in cases]
+    is_linked = company_id not in {provisional_company_id(row.stripe_customer_id) for row in cases}
     notices = [
         Notice(row.delivery_id, frozenset(row.invoice_ids), row.accepted_at, row.bounced_at)
         for row in await session.execute(_LIST_NOTICES, values)
     ]
     spared = (await session.execute(_GET_SPARING, values)).one()
-    return Situation(lines, unpaid, notices, Sparing(spared.exempted_until, spared.is_lifetime))
+    sparing = Sparing(spared.exempted_until, spared.is_lifetime)
+    return Situation(lines, unpaid, notices, sparing, is_linked)
 
 
 async def get_addressee(session: AsyncSession, company_id: UUID) -> Addressee:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from uuid import UUID, uuid4
 
+from libs.common.events import provisional_company_id
 from libs.common.events.billing import InvoiceUnpaid, LineCut, LineRestored, LineRestricted
 from libs.common.events.notifications import DeliveryAccepted, DeliveryBounced
 from libs.common.events.scheduler import CutoffDue
@@ -34,12 +35,16 @@ class Company:
     unpaid_at: datetime
 
     @classmethod
-    async def that_does_not_pay(cls, billing: Billing, company_id: UUID | None = None) -> Company:
+    async def that_does_not_pay(
+        cls, billing: Billing, company_id: UUID | None = None, *, is_linked: bool = True
+    ) -> Company:
         company_id = company_id or uuid4()
         made = await billing.stripe.renewal_fails(
             name="Boulangerie Le Goff", email="legoff@example.fr", cards=["decline"],
-            metadata={"company_id": str(company_id)},
+            metadata={"company_id": str(company_id)} if is_linked else {},
         )  # fmt: skip
+        if not is_linked:
+            company_id = provisional_company_id(made.customer)
 
         async def is_unpaid() -> bool:
             told = await billing.world.told(InvoiceUnpaid)

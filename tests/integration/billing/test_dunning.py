@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from uuid import uuid4
 
+import httpx
+
 from libs.common.events.billing import InvoiceClosed, InvoicePaid, InvoiceUnpaid, PaymentRecovered
-from tests.integration.billing.conftest import Billing
+from tests.integration.billing.conftest import KEY, Billing
 
 DECLINING = ["decline", "decline_insufficient_funds", "decline_expired_card"]
 
@@ -156,3 +158,32 @@ async def test_a_debit_in_processing_is_waited_for(billing: Billing) -> None:
     await billing.at_rest()
     assert [u.invoice_id for u in await billing.world.told(InvoiceUnpaid)] == [made.invoice]
     assert set((await tries_by_method(billing, made.invoice)).values()) == {1}
+
+
+async def test_nobody_is_dunned_while_a_payment_of_somebody_else_is_under_way(idle_billing: Billing) -> None:
+    """The customer pays by debit on Stripe's own page, between the failure and our try."""
+    billing = idle_billing
+    made = await billing.stripe.renewal_fails(
+        name="Scierie", email="s@example.fr", cards=["decline", "processing", "decline_expired_card"]
+    )
+    async with httpx.AsyncClient(
+        base_url=billing.settings.stripe_api_base, headers={"Authorization": f"Bearer {KEY}"}
+    ) as customer:
+        debit = {"payment_method": made.payment_methods[1]}
+        answer = await customer.post(
+            f"/v1/invoices/{made.invoice}/pay", data=debit, headers={"Stripe-Version": "2026-06-24.dahlia"}
+        )
+        assert answer.json()["status"] == "open", answer.text
+    async with billing.world.running(billing.new_app()):
+        await billing.at_rest()
+        assert await billing.world.told(InvoiceUnpaid) == []
+        await billing.stripe.settle(made.invoice, succeeds=False)
+        await billing.at_rest()
+        # Now every method has its turn, the debit too, which is waited for once more.
+        assert await billing.world.told(InvoiceUnpaid) == []
+        await billing.stripe.settle(made.invoice, succeeds=False)
+        await billing.at_rest()
+    assert len(await billing.world.told(InvoiceUnpaid)) == 1
+    first, debit_method, last = made.payment_methods
+    # The first one once by Stripe itself and once by us: what failed last was the customer's debit.
+    assert await tries_by_method(billing, made.invoice) == {first: 2, debit_method: 2, last: 1}

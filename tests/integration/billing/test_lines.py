@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -15,7 +16,13 @@ import pytest
 from pydantic import SecretStr
 
 from libs.common.events.billing import InvoiceClosed, LineCut, LineRestored, LineRestricted
-from libs.common.events.directory import CompanyRegistered, DunningExempted, LifetimeGranted, NumberAssigned
+from libs.common.events.directory import (
+    CompanyRegistered,
+    DunningExempted,
+    LifetimeGranted,
+    NumberAssigned,
+    StripeCustomerLinked,
+)
 from services.billing.app import create_app
 from services.billing.settings import SHIPPED, BillingSettings
 from tests.integration.billing.company import Company, move_to_morning
@@ -118,6 +125,37 @@ async def test_without_a_notice_that_arrived_a_person_is_asked_and_nothing_is_cu
     await company.has_told("LineRestricted 1")
     [question] = await billing.world.rows("billing", "select settled_at from line_questions")
     assert question["settled_at"] is not None
+
+
+async def test_nobodys_customer_is_a_persons_question_until_it_is_linked(
+    billing: Billing, clock: Clock
+) -> None:
+    stranger = await Company.that_does_not_pay(billing, is_linked=False)
+    await stranger.tell_and_fold(stranger.accepted())
+    move_to_morning(clock, days=21, after=stranger.unpaid_at)
+    await stranger.cutoff_due(clock)
+    assert ((await stranger.lines())["verdict"], (await stranger.lines())["why"]) == (
+        "ask_a_person",
+        "not_linked",
+    )
+
+    company = replace(stranger, company_id=uuid4())
+    linked = StripeCustomerLinked(
+        company_id=company.company_id,
+        stripe_customer_id=stranger.made.customer,
+        provisional_company_id=stranger.company_id,
+    )
+    await billing.world.tell(linked)
+
+    async def is_settled() -> bool:
+        rows = await billing.world.rows("billing", "select settled_at from line_questions")
+        return [row["settled_at"] is not None for row in rows] == [True]
+
+    await until(is_settled, what="the question")
+    await company.tell_and_fold(company.accepted())
+    await company.cutoff_due(clock)
+    await company.has_told("LineRestricted 1")
+    assert await stranger.told() == []
 
 
 async def test_on_a_friday_afternoon_nothing_is_cut(billing: Billing, clock: Clock) -> None:
