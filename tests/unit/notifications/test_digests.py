@@ -187,8 +187,6 @@ def test_the_webhook_is_a_secret_and_must_be_one() -> None:
     assert isinstance(made.slack_webhook_url, SecretStr)
     for wrong in ("hooks.slack.com", "http://hooks.slack.com/services/T/B/x", "ftp://127.0.0.1/x"):
         with pytest.raises(ValidationError):
-            settings(slack_webhook_url=wrong, app_env="prod") if "127" not in wrong else settings(
-                slack_webhook_url="ftp://x.fr/y"
-            )
+            settings(slack_webhook_url=wrong, app_env="prod")
     with pytest.raises(ValidationError):
         settings(team_email="not an address")
