@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.envelope import Envelope
+from libs.common.swept import Swept
+
+ROWS_LOOKED_AT = 8
+"""For each row of a batch, so many pending ones are looked at; if that is too few, so many times more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +88,21 @@ _COLUMNS = (
     "causation_id"
 )
 
-# A younger row of a key is never claimed while an older one is pending, whoever holds that one.
+# A younger row of a key is never claimed while an older one is pending, whoever holds that one: of the oldest
+# pending rows, the first of each key. Not by asking of each row whether an older one exists: the planner
+# believes that hardly anything is pending, looks at all that is for each, and a backlog feeds itself. For the
+# same reason the rows are found by their primary key: no partial index serves "not done, not dead".
 _CLAIM = text(f"""
-    select {_COLUMNS} from inbox i
-    where status = 'pending' and due_at <= now() and not exists (
-        select from inbox older where older.status = 'pending' and older.key = i.key and older.seq < i.seq)
+    with oldest as materialized (
+        select seq, key from inbox where status = 'pending' order by seq limit :window
+    )
+    select {_COLUMNS}, (select count(*) from oldest) as looked_at from inbox
+    where seq = any(array(select min(seq) from oldest group by key)) and status not in ('done', 'dead')
+      and due_at <= now()
     order by seq limit :limit for update skip locked
 """)  # noqa: S608
+
+_COUNT_PENDING = text("select count(*) from (select from inbox where status = 'pending' limit :most) p")
 
 _CLAIM_ONE = text(f"""
     select {_COLUMNS} from inbox where seq = :seq and status = 'pending' and due_at <= now()
@@ -118,18 +131,39 @@ _MARK_PENDING = text("""
     returning event_id
 """)
 
+# Rows come in the order of their time, or nearly: the first of a batch's rows that is young ends the round.
+# What was set aside, or is not worked yet, stays whatever its age.
+_DELETE_OLD = text("""
+    with oldest as materialized (
+        select seq, status, received_at, done_at from inbox where seq > :after order by seq limit :limit
+    ), old as (
+        select seq from inbox
+        where seq = any(array(select seq from oldest where status = 'done' and done_at < :before))
+          and status not in ('pending', 'dead')
+        for update skip locked
+    ), gone as (
+        delete from inbox where seq = any(array(select seq from old)) returning seq
+    )
+    select (select count(*) from gone) as deleted, max(seq) as last, count(*) as looked_at,
+           bool_and(received_at < :before) as is_old
+    from oldest
+""")
+
 _LIST_DEAD = text("""
     select event_id, type, key, topic, partition, "offset", attempts, cause, received_at, done_at, data
     from inbox where status = 'dead' order by seq limit :limit
 """)
 
+# One look at each partial index: a single one at the table would read all that was ever worked.
 _FIGURES = text("""
-    select count(*) filter (where status = 'pending') as pending,
-           count(*) filter (where status = 'dead') as dead,
-           coalesce(extract(epoch from now() - min(received_at) filter (where status = 'pending')), 0)::float8
-               as oldest_seconds,
+    select p.pending, p.oldest_seconds,
+           (select count(*) from inbox where status = 'dead') as dead,
            (select count(*) from outbox where told_at is null) as untold
-    from inbox where status in ('pending', 'dead')
+    from (
+        select count(*) as pending,
+               coalesce(extract(epoch from now() - min(received_at)), 0)::float8 as oldest_seconds
+        from inbox where status = 'pending'
+    ) p
 """)
 
 
@@ -149,7 +183,20 @@ def _waiting(row: Any) -> Waiting:
 
 
 async def claim_batch(session: AsyncSession, *, limit: int) -> list[Waiting]:
-    return [_waiting(row) for row in await session.execute(_CLAIM, {"limit": limit})]
+    """The oldest due rows that nobody holds, one of each key at most."""
+    window = limit * ROWS_LOOKED_AT
+    while True:
+        rows = list(await session.execute(_CLAIM, {"limit": limit, "window": window}))
+        if len(rows) >= limit or await _looked_at(session, rows, window) < window:
+            return [_waiting(row) for row in rows]
+        # Those that were looked at are others', or wait behind one that is postponed.
+        window *= ROWS_LOOKED_AT
+
+
+async def _looked_at(session: AsyncSession, rows: Sequence[Any], window: int) -> int:
+    if rows:
+        return int(rows[0].looked_at)
+    return int((await session.execute(_COUNT_PENDING, {"most": window})).scalar_one())
 
 
 async def claim_one(session: AsyncSession, seq: int) -> Waiting | None:
@@ -182,6 +229,16 @@ async def mark_pending_again(session: AsyncSession, event_id: UUID | None) -> li
 
 async def list_dead(session: AsyncSession, *, limit: int = 100) -> list[Any]:
     return list(await session.execute(_LIST_DEAD, {"limit": limit}))
+
+
+async def delete_old(
+    session: AsyncSession, *, before: datetime, after: tuple[int] | None, limit: int
+) -> Swept:
+    """What was worked before a moment. An event that comes again after that is worked again: keep rows for
+    longer than anybody may send one again."""
+    values = {"before": before, "after": after[0] if after else 0, "limit": limit}
+    row = (await session.execute(_DELETE_OLD, values)).one()
+    return Swept(row.deleted, (row.last,) if row.looked_at == limit and row.is_old else None)
 
 
 async def get_figures(session: AsyncSession) -> Any:

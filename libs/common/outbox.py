@@ -1,6 +1,7 @@
 """The outbox: facts stored in the transaction of their effect, relayed to Kafka in order afterwards.
 
-A row stays after it was relayed: it is what the service told, and can tell again.
+A row stays after it was relayed, for long: it is what the service told, can tell again, and will not tell
+twice.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure
 from libs.common.events import Event
+from libs.common.swept import Swept
 from libs.common.telemetry import child_of
 
 LARGEST_EVENT_BYTES = 900_000
@@ -151,6 +153,30 @@ async def list_untold(session: AsyncSession, *, source: str, limit: int) -> list
         )
         for row in rows
     ]
+
+
+_DELETE_OLD = text("""
+    with oldest as materialized (
+        select seq, told_at from outbox where seq > :after order by seq limit :limit
+    ), old as (
+        select seq from outbox
+        where seq = any(array(select seq from oldest where told_at < :before)) for update skip locked
+    ), gone as (
+        delete from outbox where seq = any(array(select seq from old)) returning seq
+    )
+    select (select count(*) from gone) as deleted, max(seq) as last, count(*) as looked_at,
+           bool_and(told_at < :before) is true as is_old
+    from oldest
+""")
+
+
+async def delete_old(
+    session: AsyncSession, *, before: datetime, after: tuple[int] | None, limit: int
+) -> Swept:
+    """What was relayed before a moment. Such a fact, told again after that, is told as a new one."""
+    values = {"before": before, "after": after[0] if after else 0, "limit": limit}
+    row = (await session.execute(_DELETE_OLD, values)).one()
+    return Swept(row.deleted, (row.last,) if row.looked_at == limit and row.is_old else None)
 
 
 async def mark_told(session: AsyncSession, seqs: Sequence[int]) -> None:

@@ -19,6 +19,7 @@ from libs.common import health, inbox
 from libs.common.clock import Clock, utc_now
 from libs.common.consumer import INBOX_BELL, Consumer
 from libs.common.database import Database
+from libs.common.housekeeping import Housekeeping, Keeping, frame_keepings
 from libs.common.jobs import Alarm, Job, brief, keep_running, listen, rest
 from libs.common.producer import Producer
 from libs.common.relay import relay_facts
@@ -82,13 +83,15 @@ class Service:
         jobs: Sequence[Job] = (),
         routes: Sequence[APIRouter] = (),
         doorways: Mapping[str, ASGIApp] | None = None,
+        keepings: Sequence[Keeping] = (),
         closers: Sequence[Closer] = (),
     ) -> FastAPI:
         """The ASGI application; its lifespan is the service's life.
 
         `doorways` are plain ASGI applications by exact path, for what is called thousands of times a second.
+        `keepings`: how long rows are kept of tables that only this service has.
         """
-        running = _Running(self, handlers, jobs, closers)
+        running = _Running(self, handlers, [*jobs, self._housekeeping_job(keepings)], closers)
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -105,6 +108,14 @@ class Service:
                 app.include_router(router)
         app.doorways = doorways if doorways and Door.HTTP in self.doors else {}
         return app
+
+    def _housekeeping_job(self, keepings: Sequence[Keeping]) -> Job:
+        housekeeping = Housekeeping(
+            self.database,
+            [*frame_keepings(self.settings), *keepings],
+            batch=self.settings.housekeeping_batch,
+        )
+        return Job("housekeeping", housekeeping.tidy, every_seconds=self.settings.housekeeping_seconds)
 
 
 class _ServiceApp(FastAPI):

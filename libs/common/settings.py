@@ -57,6 +57,20 @@ class CommonSettings(BaseSettings):
     retry_attempts: int = Field(default=12, ge=1, description="tries before an event is set aside")
     inbox_workers: int = Field(default=3, ge=1, description="batches of the inbox worked at once")
     inbox_batch: int = Field(default=50, ge=1, description="events worked in one transaction")
+    inbox_kept_days: int = Field(
+        default=60,
+        ge=45,
+        description="how long an event that was worked is remembered; Kafka and Stripe may repeat it for 37",
+    )
+    outbox_kept_days: int = Field(
+        default=400,
+        ge=90,
+        description="how long a fact that was told is kept, so as not to tell it twice",
+    )
+    housekeeping_seconds: Seconds = Field(
+        default=3600.0, description="the rest between two rounds of deleting what is past its keeping time"
+    )
+    housekeeping_batch: int = Field(default=500, ge=1, description="rows deleted in one transaction")
     watchdog_seconds: Seconds = Field(
         default=60.0, description="lag without progress after which the process ends"
     )

@@ -43,6 +43,9 @@ HANDLING_SECONDS = Histogram(
     "relance_inbox_batch_seconds", "Seconds to work one batch of the inbox", ["service"]
 )
 JOB_FAILURES = Counter("relance_job_failures_total", "Turns of a job that failed", ["service", "job"])
+HOUSEKEEPING_DELETED = Counter(
+    "relance_housekeeping_deleted_total", "Rows deleted past their keeping time", ["service", "table"]
+)
 INBOX_PENDING = Gauge("relance_inbox_pending", "Inbox events not worked yet", ["service"])
 INBOX_OLDEST_SECONDS = Gauge(
     "relance_inbox_oldest_seconds", "Age of the oldest event not worked", ["service"]

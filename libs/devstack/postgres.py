@@ -8,7 +8,7 @@ import secrets
 import signal
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
@@ -82,7 +82,8 @@ class EmbeddedPostgres:
 
     It holds an empty database `relance`, owned by the superuser `relance`; the password is made once and kept
     in `data_dir/password`. `durable=False` is for tests: faster; commits survive a kill -9, not a power cut.
-    `on_progress` is told, in French, what takes long. What goes wrong is a DevstackFailure.
+    `settings` are PostgreSQL's own, beside or in place of SETTINGS. `on_progress` is told, in French, what
+    takes long. What goes wrong is a DevstackFailure.
     """
 
     def __init__(
@@ -91,11 +92,12 @@ class EmbeddedPostgres:
         *,
         port: int,
         durable: bool = True,
+        settings: Mapping[str, str] | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> None:
         self.port = port
         self._durable = durable
-        self._settings = SETTINGS if durable else SETTINGS | NOT_DURABLE
+        self._settings = SETTINGS | ({} if durable else NOT_DURABLE) | dict(settings or {})
         self._on_progress = on_progress or (lambda _: None)
         self._folder = _folder(data_dir)
         self._process = ServerProcess(self._folder)

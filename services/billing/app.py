@@ -8,13 +8,15 @@ from functools import partial
 from fastapi import FastAPI
 
 from libs.common.clock import Clock, utc_now
+from libs.common.housekeeping import Keeping
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Closer, Door, Service
 from libs.integrations.breaker import Breaker
 from libs.integrations.platform import PhonePlatform
 from libs.integrations.stripe import Stripe
-from services.billing import handlers, routes
-from services.billing.figures import take_figures
+from services.billing import handlers, queries, routes
+from services.billing.expiring_cards import ExpiringCards
+from services.billing.figures import count_received, take_figures
 from services.billing.jobs import Cutoffs, Dunning
 from services.billing.reconciliation import Reconciliation
 from services.billing.refreshes import Refreshes
@@ -26,6 +28,7 @@ from services.billing.wishes import Wishes, WishWatch
 log = logging.getLogger("relance.billing")
 
 FIGURES_SECONDS = 30.0
+COUNT_SECONDS = 600.0
 COMPANIES_AT_ONCE = 4
 
 
@@ -43,12 +46,7 @@ def create_app(
         ),
     )
     dunning = Dunning(service.database, stripe, settings, clock)
-    job = Job(
-        "dunning",
-        dunning.begin_due_cases,
-        every_seconds=settings.poll_seconds,
-        wake_on="dunning_cycles",
-    )
+    dun = Job("dunning", dunning.begin_due_cases, settings.poll_seconds, wake_on="dunning_cycles")
     cutoffs = Cutoffs(service.database, stripe, settings)
     decisions = Job(
         "cutoffs",
@@ -59,32 +57,41 @@ def create_app(
     )
     refreshes = Refreshes(service.database, stripe, settings, clock)
     fetching = Job("refreshes", refreshes.fetch_next, settings.poll_seconds, wake_on="refreshes")
-    reconciliation = Reconciliation(service.database, stripe, service.producer, settings, clock)
-    walk = Job(
-        "reconciliation", reconciliation.go_on, every_seconds=settings.poll_seconds, wake_on="stripe_walk"
-    )
-    figures = Job(
-        "reconciliation_figures", partial(take_figures, service.database), every_seconds=FIGURES_SECONDS
-    )
     checks = SubscriptionChecks(service.database, stripe, settings)
     check = Job(
-        "subscription_checks",
-        checks.work_due_check,
-        every_seconds=settings.poll_seconds,
-        wake_on="subscription_checks",
+        "subscription_checks", checks.work_due_check, settings.poll_seconds, wake_on="subscription_checks"
     )
+    cards = ExpiringCards(service.database, settings)
+    looking = Job("expiring_cards", cards.look, every_seconds=settings.poll_seconds, wake_on="card_checks")
     wishing, platform_closers = _tell_platform(service, settings, clock)
     return service.app(
         handlers=handlers.router,
-        jobs=[job, decisions, fetching, walk, figures, check, *wishing],
+        jobs=[
+            *(dun, decisions, fetching, check, looking),
+            *_reconcile(service, stripe, settings, clock),
+            *wishing,
+        ],
         routes=[
             routes.create_router(service.database, settings),
             routes.create_pay_router(service.database, stripe, settings, clock),
             routes.create_lines_router(service.database, settings),
         ],
         doorways={ingress.PATH: ingress.Ingress(settings, service.producer, clock)},
+        keepings=[
+            Keeping("stripe_events", settings.stripe_events_kept_days, queries.events.delete_old_events)
+        ],
         closers=[dunning.close, stripe.close, *platform_closers],
     )
+
+
+def _reconcile(service: Service, stripe: Stripe, settings: BillingSettings, clock: Clock) -> list[Job]:
+    reconciliation = Reconciliation(service.database, stripe, service.producer, settings, clock)
+    figures, count = partial(take_figures, service.database), partial(count_received, service.database)
+    return [
+        Job("reconciliation", reconciliation.go_on, settings.poll_seconds, wake_on="stripe_walk"),
+        Job("reconciliation_figures", figures, every_seconds=FIGURES_SECONDS),
+        Job("received_figure", count, every_seconds=COUNT_SECONDS),
+    ]
 
 
 def _tell_platform(

@@ -20,7 +20,12 @@ from libs.common.events.directory import (
     StripeEventReplayRequested,
 )
 from libs.common.events.notifications import DeliveryAccepted, DeliveryBounced
-from libs.common.events.scheduler import CutoffDue, StripeReconciliationDue, SubscriptionCheckDue
+from libs.common.events.scheduler import (
+    CardCheckDue,
+    CutoffDue,
+    StripeReconciliationDue,
+    SubscriptionCheckDue,
+)
 from libs.common.events.stripe import StripeEventReceived
 from libs.common.router import EventRouter, Heard, Taken
 from libs.integrations.stripe import StripeEvent, read_event
@@ -125,6 +130,15 @@ async def ask_for_walk(event: StripeReconciliationDue, uow: Uow) -> None:
     assert uow.cause is not None, "a walk is asked for by a fact"
     await queries.reconciliation.mark_wanted(
         uow.session, uow.now, causation_id=uow.cause.event_id, traceparent=uow.cause.traceparent
+    )
+
+
+@router.on(CardCheckDue)
+async def ask_for_card_check(event: CardCheckDue, uow: Uow) -> None:
+    """The job looks: there may be thousands, and each company must be held."""
+    assert uow.cause is not None, "a look is asked for by a fact"
+    await queries.methods.add_check(
+        uow.session, event.due_on, causation_id=uow.cause.event_id, traceparent=uow.cause.traceparent
     )
 
 

@@ -26,6 +26,7 @@ from services.billing.domain import (
     Failed,
     GivenUp,
     InvoiceSeen,
+    MethodSeen,
     Paid,
     RefundSeen,
     SubscriptionCopy,
@@ -33,6 +34,7 @@ from services.billing.domain import (
 )
 from services.billing.queries.cases import CaseRow
 from services.billing.queries.debtors import Debtor
+from services.billing.queries.methods import MethodCopy
 from services.billing.queries.stripe_copy import CustomerCopy, InvoiceCopy
 
 # Only the end of a cycle tells an InvoiceUnpaid, the one fact with a deadline, and no change does that.
@@ -57,6 +59,10 @@ async def store(changes: Sequence[Change], session: AsyncSession, now: datetime)
     if customers:
         copies = [CustomerCopy(c.customer, domain.company_of(c.customer), c.seen_at) for c in customers]
         await queries.stripe_copy.save_customers(session, copies)
+    methods = [c for c in changes if isinstance(c, MethodSeen)]
+    if methods:
+        saved = [MethodCopy(c.method, c.is_detached, c.seen_at) for c in methods]
+        await queries.methods.save_methods(session, saved)
     named = [(c.customer_id, c.company_id) for c in changes if isinstance(c, CustomerNamed)]
     if named:
         await queries.debtors.name_customers(session, named, at=now, is_final=False)
@@ -121,6 +127,8 @@ async def act(change: Change, known: Known, uow: Uow) -> str:
             return await tell_subscription(change.copy, kept, debtor.company_id, uow)
         case RefundSeen():
             return await _tell_refund(change, known.debtors[change.refund.customer_id].company_id, uow)
+        case MethodSeen():
+            return "noted"
         case DisputeSeen():
             await queries.subscriptions.ask_stripe(uow.session, "dispute", change.dispute_id, "whose is it?")
             return "asked whose charge it is"

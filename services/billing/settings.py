@@ -86,6 +86,12 @@ class BillingSettings(CommonSettings):
     stripe_reconcile_invoice_days: int = Field(
         default=30, ge=0, description="open invoices younger than this that failed unheard get their case"
     )
+    stripe_events_kept_days: int = Field(
+        default=90, ge=45, description="how long Stripe's events are kept; those of open cases for longer"
+    )
+    card_expiring_days: int = Field(
+        default=21, ge=1, le=90, description="days before a card's last good day to tell its company"
+    )
     dunning_workers: int = Field(
         default=100,
         ge=1,
@@ -176,6 +182,15 @@ class BillingSettings(CommonSettings):
             raise ValueError(
                 "STRIPE_RECONCILE_OVERLAP_SECONDS must be more than STRIPE_RECONCILE_GRACE_SECONDS: an event "
                 "that a walk passes over as too young must be seen by the next one"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_to_tell_twice(self) -> Self:
+        if self.outbox_kept_days <= self.stripe_events_kept_days:
+            raise ValueError(
+                "OUTBOX_KEPT_DAYS must be more than STRIPE_EVENTS_KEPT_DAYS: an event that is replayed must "
+                "find what it told"
             )
         return self
 

@@ -30,6 +30,8 @@ def create_app(
         Job("check_unpaid", check.run, every_seconds=settings.unpaid_check_seconds),
         Job(domain.RECONCILE_STRIPE, reconcile, every_seconds=settings.poll_seconds),
     ]
+    check_cards = partial(jobs.tell_card_check, service.database, settings.card_check_hour)
+    scheduled.append(Job(domain.CHECK_CARDS, check_cards, every_seconds=settings.poll_seconds))
     if settings.check_stripe_enterprise_subscription:
         compare = partial(jobs.tell_subscription_checks, service.database, Reading(handlers.router, settings))
         scheduled.append(Job(domain.CHECK_SUBSCRIPTIONS, compare, every_seconds=settings.poll_seconds))

@@ -21,6 +21,7 @@ PARIS = ZoneInfo("Europe/Paris")
 LAST_REMINDER_TOO_LATE = timedelta(days=14)
 RECONCILE_STRIPE = "reconcile_stripe"
 CHECK_SUBSCRIPTIONS = "check_stripe_enterprise_subscription"
+CHECK_CARDS = "check_cards"
 SLOTS_KEPT = timedelta(days=30)
 CHECK_TOO_LATE = timedelta(days=1)
 _MIDDLE_OF_MONTH = 15
@@ -179,6 +180,13 @@ def cutoff_due(cutoff: Cutoff, morning: datetime) -> CutoffDue:
         due_on=morning.astimezone(PARIS).date(),
         deadline_at=cutoff.deadline_at,
     )
+
+
+def latest_morning(now: datetime, hour: int) -> datetime:
+    """The last moment at which a routine of every morning was due, at this hour of Paris."""
+    day = now.astimezone(PARIS).date()
+    morning = datetime.combine(day, time(hour), PARIS)
+    return morning if morning <= now else datetime.combine(day - timedelta(days=1), time(hour), PARIS)
 
 
 def latest_slot(now: datetime, period: timedelta) -> datetime:

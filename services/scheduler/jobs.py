@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from libs.common.database import Database
-from libs.common.events.scheduler import StripeReconciliationDue, SubscriptionCheckDue
+from libs.common.events.scheduler import CardCheckDue, StripeReconciliationDue, SubscriptionCheckDue
 from services.scheduler import domain, queries
 from services.scheduler.domain import ReminderStage, Status, Step
 from services.scheduler.reading import Reading
@@ -123,6 +123,18 @@ async def tell_reconciliation(database: Database, period: timedelta) -> int:
             before = due_at - domain.SLOTS_KEPT
             await queries.delete_old_slots(uow.session, domain.RECONCILE_STRIPE, before=before)
             await uow.publish(StripeReconciliationDue(due_at=due_at))
+    return 0
+
+
+async def tell_card_check(database: Database, hour: int) -> int:
+    """Asks each morning whose card expires soon. A morning that was slept through is not made up for: a card
+    is in its last days on the next one too."""
+    async with database.begin() as uow:
+        due_at = domain.latest_morning(uow.now, hour)
+        if await queries.add_slot(uow.session, domain.CHECK_CARDS, due_at=due_at, now=uow.now):
+            before = due_at - domain.SLOTS_KEPT
+            await queries.delete_old_slots(uow.session, domain.CHECK_CARDS, before=before)
+            await uow.publish(CardCheckDue(due_on=due_at.date()))
     return 0
 
 

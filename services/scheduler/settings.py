@@ -50,6 +50,9 @@ class SchedulerSettings(CommonSettings):
         le=23,
         description="hour of Paris, on working days, to look at unpaid invoices",
     )
+    card_check_hour: int = Field(
+        default=9, ge=0, le=23, description="hour of Paris, every day, to look whose card expires soon"
+    )
     unpaid_check_seconds: Seconds = Field(
         default=60.0, description="how often the scheduler looks whether that hour has come"
     )

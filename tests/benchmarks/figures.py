@@ -50,8 +50,12 @@ def _processor() -> str:
 
 
 def keep(figures: list[Figure]) -> None:
+    """Beside those that an earlier run measured and this one did not: `make bench-scale` has its own."""
     KEPT.parent.mkdir(exist_ok=True)
-    kept = {"machine": machine(), "figures": [asdict(figure) for figure in figures]}
+    earlier = json.loads(KEPT.read_text())["figures"] if KEPT.exists() else []
+    seen = {figure.what for figure in figures}
+    others = [figure for figure in earlier if figure["what"] not in seen]
+    kept = {"machine": machine(), "figures": [*others, *(asdict(figure) for figure in figures)]}
     KEPT.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
 
 

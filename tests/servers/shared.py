@@ -47,7 +47,7 @@ def shared_servers() -> Servers:
         noted = folder / "servers.json"
         if not noted.exists():
             servers = _start(folder)
-            asyncio.run(_make_template(servers))
+            asyncio.run(make_template(servers))
             noted.write_text(json.dumps(asdict(servers)))
         return Servers(**json.loads(noted.read_text()))
 
@@ -71,7 +71,8 @@ def _start(folder: Path) -> Servers:
     return Servers(kafka.bootstrap_servers, postgres.url)
 
 
-async def _make_template(servers: Servers) -> None:
+async def make_template(servers: Servers) -> None:
+    """The database that each test's own is cloned from, migrated."""
     connection = await asyncpg.connect(servers.database_url)
     try:
         await connection.execute(f'create database "{TEMPLATE}"')

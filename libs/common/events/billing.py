@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -188,6 +188,25 @@ class InvoiceClosed(CompanyEvent):
     invoice_id: str
     reason: str
     closed_at: datetime
+
+
+class PaymentMethodExpiring(CompanyEvent):
+    """The card that a company's next payment would be asked of is in its last days."""
+
+    type: ClassVar[str] = "billing.payment_method_expiring.v1"
+    # Once for each card and date, however often the card was saved and whoever the customer turns out to be.
+    identity: ClassVar[tuple[str, ...]] = ("stripe_customer_id", "card", "expires_on")
+
+    stripe_customer_id: str
+    # The same for the same card, however often it was saved.
+    card: str
+    payment_method_id: str
+    label: str
+    # The last day on which it is good.
+    expires_on: date
+    card_url: str | None = None
+    customer_name: str = ""
+    customer_email: str | None = None
 
 
 class PaymentRefunded(CompanyEvent):

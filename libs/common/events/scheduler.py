@@ -68,3 +68,17 @@ class SubscriptionCheckDue(CompanyEvent):
 
     subscription_id: str
     due_on: date
+
+
+class CardCheckDue(Event):
+    """Time to look whose card expires soon."""
+
+    type: ClassVar[str] = "scheduler.card_check_due.v1"
+    identity: ClassVar[tuple[str, ...]] = ("due_on",)
+
+    # A day of Paris.
+    due_on: date
+
+    @property
+    def key(self) -> str:
+        return "cards"

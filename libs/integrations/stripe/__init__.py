@@ -10,6 +10,7 @@ from libs.integrations.stripe.objects import (
     read_customer,
     read_event,
     read_invoice,
+    read_payment_method,
 )
 from libs.integrations.stripe.signature import SignatureRefused, verify_signature
 from libs.integrations.stripe.subscriptions import (
@@ -37,6 +38,7 @@ __all__ = [
     "read_dispute",
     "read_event",
     "read_invoice",
+    "read_payment_method",
     "read_refund",
     "read_subscription",
     "verify_signature",

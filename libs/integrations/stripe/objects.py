@@ -5,8 +5,10 @@ Since Basil an invoice has no `payment_intent`, `charge`, `paid`; its `subscript
 
 from __future__ import annotations
 
+from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
 from libs.common.errors import PermanentFailure
 from libs.integrations.stripe.fields import JsonObject, id_of, maybe_moment, moment
@@ -57,13 +59,16 @@ class Customer:
 
 @dataclass(frozen=True, slots=True)
 class PaymentMethod:
-    """`fingerprint` is the same for the same card or account, however often it was saved."""
+    """`fingerprint` is the same for the same card or account, however often it was saved. `expires_on` is a
+    card's last good day, None for what does not expire."""
 
     id: str
     type: str
     label: str
     fingerprint: str | None
     created_at: datetime
+    customer_id: str | None = None
+    expires_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,17 @@ def read_payment_method(thing: JsonObject) -> PaymentMethod:
         label=f"{brand} •••• {details['last4']}" if details.get("last4") else str(brand),
         fingerprint=details.get("fingerprint"),
         created_at=moment(thing.get("created") or 0),
+        customer_id=id_of(thing.get("customer")),
+        expires_on=_last_day(details.get("exp_year"), details.get("exp_month")),
     )
+
+
+def _last_day(year: Any, month: Any) -> date | None:
+    """Of the month that is printed on the card; None for what is no month."""
+    try:
+        return date(year, month, monthrange(year, month)[1])
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def payment_intents(payments: JsonObject) -> list[JsonObject]:

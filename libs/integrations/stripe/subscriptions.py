@@ -36,6 +36,7 @@ class Subscription:
     ends_at: datetime | None
     ended_at: datetime | None
     cancel_reason: str | None
+    default_payment_method_id: str | None = None
 
     @property
     def is_ended(self) -> bool:
@@ -91,6 +92,7 @@ def read_subscription(thing: JsonObject) -> Subscription:
             ends_at=ends_at,
             ended_at=ended_at or maybe_moment(thing.get("canceled_at")),
             cancel_reason=(thing.get("cancellation_details") or {}).get("reason"),
+            default_payment_method_id=id_of(thing.get("default_payment_method")),
         )
     except _WRONG_SHAPE as error:
         raise PermanentFailure(f"not a Stripe subscription: {type(error).__name__} at {error}") from error

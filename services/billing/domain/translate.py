@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from libs.common.errors import PermanentFailure
 from libs.common.events.event import uuid_of
 from libs.integrations.stripe import (
     Customer,
     Invoice,
+    PaymentMethod,
     Refund,
     StripeEvent,
     read_customer,
     read_dispute,
     read_invoice,
+    read_payment_method,
     read_refund,
     read_subscription,
 )
@@ -72,17 +75,22 @@ class DisputeSeen:
     dispute_id: str
 
 
-Change = CustomerSeen | InvoiceSeen | SubscriptionSeen | CustomerNamed | RefundSeen | DisputeSeen
+@dataclass(frozen=True, slots=True)
+class MethodSeen:
+    """A saved payment method as Stripe had it; a detached one belongs to nobody any more, for good."""
+
+    method: PaymentMethod
+    is_detached: bool
+    seen_at: datetime
+
+
+Change = CustomerSeen | InvoiceSeen | SubscriptionSeen | CustomerNamed | RefundSeen | DisputeSeen | MethodSeen
 
 KNOWN_AND_IGNORED = frozenset(
     {
         "checkout.session.completed",
         "invoice.upcoming",
         "invoice_payment.paid",
-        "payment_method.attached",
-        "payment_method.automatically_updated",
-        "payment_method.detached",
-        "payment_method.updated",
         "setup_intent.succeeded",
     }
 )
@@ -120,8 +128,17 @@ def translate(event: StripeEvent) -> list[Change]:
             return _charge_seen(event, what)
         case ["checkout", "session", "completed"]:
             return _customer_named(event)
+        case ["payment_method", "attached" | "automatically_updated" | "detached" | "updated" as what]:
+            return [MethodSeen(_method(event), what == "detached", event.created_at)]
         case _:
             return []
+
+
+def _method(event: StripeEvent) -> PaymentMethod:
+    try:
+        return read_payment_method(event.thing)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise PermanentFailure(f"not a payment method: {type(error).__name__} at {error}") from error
 
 
 def _customer_seen(event: StripeEvent) -> list[Change]:

@@ -40,6 +40,7 @@ class Customer(Model):
     is_deleted: Mapped[bool] = mapped_column(server_default=text("false"))
     seen_at: Mapped[datetime | None]
     digest: Mapped[str | None]
+    default_payment_method_id: Mapped[str | None]
     __table_args__ = (
         Index("customers_unmatched", "stripe_customer_id", postgresql_where=text("company_id is null")),
         Index("customers_by_company", "company_id"),
@@ -88,6 +89,7 @@ class SubscriptionRow(Model):
     ends_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
     cancel_reason: Mapped[str | None]
+    default_payment_method_id: Mapped[str | None]
     seen_at: Mapped[datetime]
     is_fetched: Mapped[bool]
     __table_args__ = (

@@ -2,7 +2,8 @@
 `debtors` for whose it is, `cases` and `attempts` for dunning, `lines`, `situations` and `line_copies` for
 what becomes of a company's phone lines, `history` for looking back,
 `ways_to_pay` for the links in mails, `wishes` for what is wanted of lines,
-`reconciliation` for what was missed, `subscription_checks` for what is compared."""
+`reconciliation` for what was missed, `subscription_checks` for what is compared,
+`methods` for saved payment methods."""
 
 from services.billing.queries import (
     attempts,
@@ -12,6 +13,7 @@ from services.billing.queries import (
     history,
     line_copies,
     lines,
+    methods,
     reconciliation,
     situations,
     stripe_copy,
@@ -29,6 +31,7 @@ __all__ = [
     "history",
     "line_copies",
     "lines",
+    "methods",
     "reconciliation",
     "situations",
     "stripe_copy",

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.common.errors import PermanentFailure
+from libs.common.events.directory import StripeEventReplayRequested
+from libs.common.swept import Swept
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +103,63 @@ async def list_told(session: AsyncSession, event_ids: Sequence[UUID]) -> set[UUI
     return set((await session.execute(_LIST_TOLD, {"ids": list(event_ids)})).scalars())
 
 
+# What is old and has to stay is passed over: whoever owes has the whole of his story, and what somebody wants
+# worked again is there when its turn comes. What was never worked stays until somebody has seen to it.
 _DELETE_OLD = text("""
-    delete from stripe_events where stripe_event_id in (
+    with oldest as materialized (
+        select stripe_event_id, stripe_customer_id, received_at, worked_at from stripe_events
+        where received_at < :before
+          and (received_at, stripe_event_id) > (cast(:after_at as timestamptz), cast(:after_id as text))
+        order by received_at, stripe_event_id limit :limit
+    ), unneeded as (
+        select stripe_event_id from oldest
+        where worked_at is not null and stripe_event_id <> all(cast(:wanted as text[]))
+          and coalesce(stripe_customer_id, '') not in (
+              select stripe_customer_id from dunning_cases where state <> 'closed')
+    ), old as (
         select stripe_event_id from stripe_events
-        where received_at < :before and worked_at is not null order by received_at limit :limit
+        where stripe_event_id = any(array(select stripe_event_id from unneeded)) for update skip locked
+    ), gone as (
+        delete from stripe_events where stripe_event_id = any(array(select stripe_event_id from old))
+        returning stripe_event_id
+    ), last as (
+        select received_at, stripe_event_id from oldest
+        order by received_at desc, stripe_event_id desc limit 1
     )
+    select (select count(*) from gone) as deleted, (select count(*) from oldest) as looked_at,
+           last.received_at, last.stripe_event_id
+    from (select) one left join last on true
 """)
 
+_LIST_REPLAYS = text("""
+    select data from inbox where status = 'pending' and type = :type
+    union all select data from inbox where status = 'dead' and type = :type
+""")
 
-async def delete_old_events(session: AsyncSession, *, before: datetime, limit: int) -> int:
-    return int((await session.execute(_DELETE_OLD, {"before": before, "limit": limit})).rowcount)  # type: ignore[attr-defined]
+_BEGINNING = (datetime.min.replace(tzinfo=UTC), "")
+
+
+async def delete_old_events(
+    session: AsyncSession, *, before: datetime, after: tuple[Any, ...] | None, limit: int
+) -> Swept:
+    """Those received and worked before a moment, but for what an open case or a waiting replay needs."""
+    after_at, after_id = after or _BEGINNING
+    replays = (await session.execute(_LIST_REPLAYS, {"type": StripeEventReplayRequested.type})).scalars()
+    values = {
+        "before": before,
+        "after_at": after_at,
+        "after_id": after_id,
+        "limit": limit,
+        "wanted": [id_ for id_ in map(_event_wanted, replays) if id_],
+    }
+    row = (await session.execute(_DELETE_OLD, values)).one()
+    is_more = row.looked_at == limit
+    return Swept(row.deleted, (row.received_at, row.stripe_event_id) if is_more else None)
+
+
+def _event_wanted(data: bytes) -> str | None:
+    """None for what was set aside because it says nothing."""
+    try:
+        return StripeEventReplayRequested.from_bytes(data).stripe_event_id
+    except PermanentFailure:
+        return None

@@ -50,18 +50,21 @@ _IS_NAMED = """(excluded.company_id is not null
     and (c.company_seen_at is null or excluded.company_seen_at >= c.company_seen_at))"""
 _SAVE_CUSTOMERS = text(f"""
     insert into customers as c
-        (stripe_customer_id, company_id, company_seen_at, name, email, is_deleted, digest, seen_at)
+        (stripe_customer_id, company_id, company_seen_at, name, email, default_payment_method_id, is_deleted,
+         digest, seen_at)
     select distinct on (id) id, company_id, case when company_id is not null then seen_at end, name, email,
-           is_deleted, digest, seen_at
+           method, is_deleted, digest, seen_at
     from unnest(
         cast(:ids as text[]), cast(:company_ids as uuid[]), cast(:names as text[]), cast(:emails as text[]),
-        cast(:deleted as boolean[]), cast(:digests as text[]), cast(:seen_at as timestamptz[])
-    ) as seen (id, company_id, name, email, is_deleted, digest, seen_at)
+        cast(:methods as text[]), cast(:deleted as boolean[]), cast(:digests as text[]),
+        cast(:seen_at as timestamptz[])
+    ) as seen (id, company_id, name, email, method, is_deleted, digest, seen_at)
     order by id, seen_at desc, digest desc
     on conflict (stripe_customer_id) do update set
-        (name, email, is_deleted, digest, seen_at) = (select * from (values
-            (excluded.name, excluded.email, excluded.is_deleted, excluded.digest, excluded.seen_at),
-            (c.name, c.email, c.is_deleted, c.digest, c.seen_at)
+        (name, email, default_payment_method_id, is_deleted, digest, seen_at) = (select * from (values
+            (excluded.name, excluded.email, excluded.default_payment_method_id, excluded.is_deleted,
+             excluded.digest, excluded.seen_at),
+            (c.name, c.email, c.default_payment_method_id, c.is_deleted, c.digest, c.seen_at)
         ) as copies offset case when {_IS_FURTHER} then 0 else 1 end limit 1),
         company_id = case when {_IS_NAMED} then excluded.company_id else c.company_id end,
         company_seen_at = case when {_IS_NAMED} then excluded.company_seen_at else c.company_seen_at end
@@ -142,6 +145,7 @@ async def save_customers(session: AsyncSession, seen: Sequence[CustomerCopy]) ->
             "company_ids": [s.company_id for s in seen],
             "names": [s.customer.name for s in seen],
             "emails": [s.customer.email for s in seen],
+            "methods": [s.customer.default_payment_method_id for s in seen],
             "deleted": [s.customer.is_deleted for s in seen],
             "digests": [_digest(s.customer) for s in seen],
             "seen_at": [s.seen_at for s in seen],

@@ -26,6 +26,7 @@ from services.notifications.domain.deliveries import (
 from services.notifications.domain.kinds import KINDS, NOTICES, STOPPED_BY_PAYMENT, Kind
 from services.notifications.domain.messages import (
     addressed,
+    card_expiring,
     context_to_send,
     line_changed,
     payment_action_required,
@@ -57,6 +58,7 @@ __all__ = [
     "Why",
     "addressed",
     "after_temporary_failure",
+    "card_expiring",
     "context_to_send",
     "decide",
     "fact_of",

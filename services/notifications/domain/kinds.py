@@ -15,6 +15,7 @@ from libs.common.events.billing import (
     LineRestored,
     LineRestricted,
     PaymentActionRequired,
+    PaymentMethodExpiring,
     PaymentRecovered,
 )
 from libs.common.events.operations import EventSetAside
@@ -130,6 +131,12 @@ KINDS: Mapping[str, Kind] = {
         fact=PaymentRecovered,
         category=Category.TRANSACTIONAL,
         template="payment_recovered",
+        expires_after=timedelta(days=7),
+    ),
+    "card_expiring": Kind(
+        fact=PaymentMethodExpiring,
+        category=Category.TRANSACTIONAL,
+        template="card_expiring",
         expires_after=timedelta(days=7),
     ),
     "signup_first_step": Kind(

@@ -15,6 +15,7 @@ from libs.common.events.billing import (
     LineRestricted,
     OpenInvoice,
     PaymentActionRequired,
+    PaymentMethodExpiring,
     PaymentRecovered,
 )
 from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
@@ -90,6 +91,19 @@ def payment_recovered(event: PaymentRecovered) -> Message:
 def payment_action_required(event: PaymentActionRequired) -> Message:
     key = f"payment_action_required:{event.invoice_id}:{event.attempt_count}"
     return _about_one_invoice("payment_action_required", key, event)
+
+
+def card_expiring(event: PaymentMethodExpiring) -> Message:
+    key = f"card_expiring:{event.stripe_customer_id}:{event.card}:{event.expires_on.isoformat()}"
+    wanted = {"customer_name", "label", "expires_on", "card_url"}
+    return Message(
+        kind="card_expiring",
+        dedup_key=key,
+        company_id=event.company_id,
+        recipient=event.customer_email,
+        recipient_name=event.customer_name,
+        context=event.model_dump(mode="json", include=wanted),
+    )
 
 
 def _about_one_invoice(

@@ -14,6 +14,7 @@ from libs.common.events.billing import (
     LineRestored,
     LineRestricted,
     PaymentActionRequired,
+    PaymentMethodExpiring,
     PaymentRecovered,
     SubscriptionStarted,
 )
@@ -52,6 +53,12 @@ async def queue_payment_recovered_mail(event: PaymentRecovered, uow: Uow) -> Non
 async def queue_payment_action_required_mail(event: PaymentActionRequired, uow: Uow) -> None:
     await lock(event, uow)
     await queue(domain.payment_action_required(event), uow)
+
+
+@router.on(PaymentMethodExpiring)
+async def queue_card_expiring_mail(event: PaymentMethodExpiring, uow: Uow) -> None:
+    await lock(event, uow)
+    await queue(domain.card_expiring(event), uow)
 
 
 @router.on(InvoiceClosed)

@@ -40,9 +40,13 @@ def money(cents: int, currency: str) -> str:
 
 def long_date(moment: datetime | date | str) -> str:
     """`23 novembre 2026`, in Paris; a text is read as ISO 8601. Raises ValueError for a naive moment."""
-    day = _day(datetime.fromisoformat(moment) if isinstance(moment, str) else moment)
+    day = _day(_read(moment) if isinstance(moment, str) else moment)
     number = "1er" if day.day == 1 else str(day.day)
     return f"{number}{NO_BREAK_SPACE}{MONTHS[day.month - 1]}{NO_BREAK_SPACE}{day.year}"
+
+
+def _read(text: str) -> datetime | date:
+    return date.fromisoformat(text) if len(text) == len("2026-11-23") else datetime.fromisoformat(text)
 
 
 def _day(moment: datetime | date) -> date:

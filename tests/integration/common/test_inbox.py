@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
+
 from libs.common import inbox
 from libs.common.database import Uow
 from libs.common.errors import PermanentFailure, TemporaryFailure
@@ -235,3 +237,46 @@ async def test_a_value_that_the_database_cannot_hold_is_no_outage(rig: Rig) -> N
         dead = await rig.until_status(poison, "dead")
         await rig.until_handled([behind])
     assert dead["attempts"] == 4
+
+
+_ADD_PENDING = """
+    insert into inbox (event_id, type, source, key, topic, partition, "offset", data, occurred_at, status,
+                       due_at)
+    select gen_random_uuid(), 'x.y.v1', '/x', $1 || n % $2, 'x.events', 0, n, '{}', now(), $3,
+           now() + make_interval(secs => $4)
+    from generate_series(1, $5) n
+"""
+
+
+async def add_pending(rig: Rig, key: str, *, count: int, keys: int = 1, due_in: int = 0) -> None:
+    await rig.world.rows(SERVICE, _ADD_PENDING, key, keys, "pending", due_in, count)
+
+
+async def test_whoever_stands_behind_a_long_queue_that_waits_is_claimed(rig: Rig) -> None:
+    """The oldest of one company is postponed, thousands of its own wait behind it, then come the others."""
+    await add_pending(rig, "waits", count=1, due_in=3600)
+    await add_pending(rig, "waits", count=3000)
+    await add_pending(rig, "other", count=30, keys=10)
+    async with rig.database().begin() as uow, rig.database().begin() as at_the_same_time:
+        first = await inbox.claim_batch(uow.session, limit=4)
+        second = await inbox.claim_batch(at_the_same_time.session, limit=50)
+    assert [len(first), len(second)] == [4, 6]
+    assert len({waiting.envelope.key for waiting in [*first, *second]}) == 10
+
+
+async def test_a_claim_costs_the_same_whatever_waits(rig: Rig) -> None:
+    """Also where the planner believes that nothing does: it last looked when all was done."""
+
+    async def pages_looked_at() -> int:
+        async with rig.database().begin() as uow:
+            statement = text(f"explain (analyze, buffers, format json) {inbox._CLAIM.text}")
+            [plan] = (await uow.session.execute(statement, {"limit": 50, "window": 400})).scalar_one()
+            assert plan["Plan"]["Actual Rows"] == 50
+            return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+
+    await rig.world.rows(SERVICE, _ADD_PENDING, "done", 100, "done", 0, 20_000)
+    await rig.world.rows(SERVICE, "vacuum analyze inbox")
+    await add_pending(rig, "some", count=1000, keys=500)
+    few = await pages_looked_at()
+    await add_pending(rig, "many", count=20_000, keys=5000)
+    assert await pages_looked_at() < 2 * few

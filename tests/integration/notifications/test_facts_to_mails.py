@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from libs.common.events.notifications import DeliveryAccepted, DeliverySuppressed
@@ -39,11 +41,13 @@ async def test_every_kind_of_fact_makes_its_mail(office: Office) -> None:
             customer.restricted("in_4"),
             customer.cut("in_4"),
             customer.restored(),
+            customer.card_expiring(),
         ):
             await office.world.tell(fact)
-        await office.until_all(8, "accepted")
+        await office.until_all(9, "accepted")
     kinds = sorted(mail.kind or "" for mail in await office.mails.mails())
     assert kinds == [
+        "card_expiring",
         "line_cut",
         "line_restored",
         "line_restricted",
@@ -244,3 +248,20 @@ async def test_the_content_is_shown_to_those_who_have_the_key(office: Office) ->
                                  headers={"X-Api-Key": key})  # fmt: skip
     assert (shown.status_code, shown.content) == (200, delivery["content"])
     assert (refused.status_code, missing.status_code) == (401, 404)
+
+
+async def test_a_card_that_expires_is_written_about_once_with_the_link(office: Office) -> None:
+    customer = Customer()
+    async with office.open():
+        for _ in range(3):
+            await office.world.tell(customer.card_expiring(), copies=3)
+        await office.world.tell(customer.card_expiring(expires_on=date(2028, 2, 29)))
+        await office.until_all(2, "accepted")
+    mails = [await office.mails.mail(mail.id) for mail in await office.mails.mails()]
+    assert sorted(mail.subject for mail in mails) == [
+        "Votre carte Visa •••• 4242 expire le 29\u00a0février\u00a02028",
+        "Votre carte Visa •••• 4242 expire le 31\u00a0mars\u00a02026",
+    ]
+    for mail in mails:
+        assert "https://billing.example/pay/c.1" in (mail.text or "")
+        assert 'href="https://billing.example/pay/c.1"' in (mail.html or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +16,7 @@ from libs.common.events.billing import (
     MethodTried,
     OpenInvoice,
     PaymentActionRequired,
+    PaymentMethodExpiring,
     PaymentRecovered,
     SubscriptionStarted,
 )
@@ -84,6 +85,19 @@ class Customer:
 
     def action_required(self, invoice_id: str) -> PaymentActionRequired:
         return PaymentActionRequired(**self._one(invoice_id), attempt_count=1)
+
+    def card_expiring(
+        self, card: str = "fp_1", expires_on: date = date(2026, 3, 31)
+    ) -> PaymentMethodExpiring:
+        return PaymentMethodExpiring(
+            **self._about,
+            stripe_customer_id="cus_1",
+            card=card,
+            payment_method_id="pm_1",
+            label="Visa •••• 4242",
+            expires_on=expires_on,
+            card_url="https://billing.example/pay/c.1",
+        )
 
     def closed(self, invoice_id: str, reason: str = "voided") -> InvoiceClosed:
         return InvoiceClosed(company_id=self.company_id, invoice_id=invoice_id, reason=reason, closed_at=AT)

@@ -88,6 +88,12 @@ def contexts(name: str = "Boulangerie Martin", text: str | None = "DC-1") -> dic
         },
         "payment_receipt": about_one,
         "payment_action_required": {key: value for key, value in about_one.items() if key != "paid_at"},
+        "card_expiring": {
+            "customer_name": name,
+            "label": text or "",
+            "expires_on": "2026-12-31",
+            "card_url": "https://pay.test/c",
+        },
         "signup_first_step": {"customer_name": name, "login_url": "https://app.test/login"},
         "team_digest": {
             "customer_name": name,

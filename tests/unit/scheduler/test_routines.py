@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.scheduler.domain import PARIS, latest_slot, latest_subscription_check
+from services.scheduler.domain import PARIS, latest_morning, latest_slot, latest_subscription_check
 
 TEN_MINUTES = timedelta(minutes=10)
 
@@ -33,3 +33,20 @@ def test_subscriptions_are_checked_at_midnight_in_paris_and_not_days_later(
     now: datetime, due: datetime | None
 ) -> None:
     assert latest_subscription_check(now) == due
+
+
+@pytest.mark.parametrize(
+    ("now", "morning"),
+    [
+        ("2026-11-30T08:00:00+00:00", "2026-11-30T09:00:00+01:00"),
+        ("2026-11-30T07:59:59+00:00", "2026-11-29T09:00:00+01:00"),
+        ("2026-11-30T23:30:00+00:00", "2026-11-30T09:00:00+01:00"),  # December in Paris already
+        ("2026-07-31T07:00:00+00:00", "2026-07-31T09:00:00+02:00"),
+        ("2026-07-31T06:59:59+00:00", "2026-07-30T09:00:00+02:00"),
+        ("2026-03-29T07:00:00+00:00", "2026-03-29T09:00:00+02:00"),  # the night that loses an hour
+        ("2026-10-25T07:59:00+00:00", "2026-10-24T09:00:00+02:00"),  # the night that has one more
+        ("2027-01-01T07:00:00+00:00", "2026-12-31T09:00:00+01:00"),
+    ],
+)
+def test_the_latest_morning_is_one_of_paris(now: str, morning: str) -> None:
+    assert latest_morning(datetime.fromisoformat(now), 9) == datetime.fromisoformat(morning)
