@@ -69,6 +69,7 @@ def example_fact(
         "attempts": ({"payment_method_id": "pm_1", "label": "Visa •••• 4242", "outcome": "declined"},),
         "failed": ({"payment_method_id": "pm_1", "label": "Visa •••• 4242", "outcome": "declined"},),
         "paid_with": {"payment_method_id": "pm_2", "label": "Mastercard •••• 4444", "outcome": "paid"},
+        "label": "Visa •••• 4242",
         "plan": "Pro",
         "prefix": "01",
         "status": "active",
@@ -98,7 +99,7 @@ def _made_up(name: str, annotation: Any, now: datetime, link: str) -> object:
         int: CENTS if name.endswith("cents") else 1,
         float: 1.0,
         UUID: uuid_of(f"preview|{name}"),
-        str: link if name.endswith("url") else f"{name}_apercu",
+        str: link if name.endswith("url") else f"{name}_apercu" if name.endswith("_id") else "exemple",
     }
     if kind_of in simple:
         return simple[kind_of]
