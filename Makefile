@@ -15,7 +15,7 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test bench bench-first-of-month bench-scale storm check format lock install
+.PHONY: help up down reset test bench bench-first-of-month bench-scale storm kills check format lock install
 
 help: ## Say what there is (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ bench-first-of-month: $(DEV) ## Measure: 50,000 invoices fail while Stripe is sl
 
 storm: $(DEV) ## The storm, with 200 customers for each kill too
 	RELANCE_STORM_KILL_CUSTOMERS=200 $(BIN)/python -m pytest tests/faults -s $(ARGS)
+
+kills: $(DEV) ## notifications killed 200 times during 20,000 deliveries
+	RELANCE_KILLS=200 RELANCE_KILL_DELIVERIES=20000 $(BIN)/python -m pytest tests/faults/test_killed_senders.py -s $(ARGS)
 
 check: $(DEV) ## Lint, format, types, imports
 	$(BIN)/ruff check .

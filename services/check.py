@@ -77,6 +77,10 @@ def _peers(service: str, settings: CommonSettings) -> dict[str, Look]:
     platform_url: str | None = getattr(settings, "platform_webhook_url", None)
     if platform_url:
         peers[f"phone platform at {urlsplit(platform_url).netloc}"] = lambda: _check_answers(platform_url)
+    sms_key: SecretStr | None = getattr(settings, "sms_mode_key", None)
+    sms_base: str | None = getattr(settings, "smsmode_api_base", None)
+    if sms_key and sms_base:
+        peers[f"smsmode at {urlsplit(sms_base).netloc}"] = lambda: _check_smsmode(sms_base, sms_key)
     slack_url: SecretStr | None = getattr(settings, "slack_webhook_url", None)
     if slack_url and getattr(settings, "why_not_slack", None) is None:
         parts = urlsplit(slack_url.get_secret_value())
@@ -142,6 +146,15 @@ async def _check_answers(url: str) -> None:
     """Any answer will do: it has nothing to say to whoever only asks."""
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
         await client.get(url)
+
+
+async def _check_smsmode(api_base: str, key: SecretStr) -> None:
+    headers = {"X-Api-Key": key.get_secret_value(), "Accept": "application/json"}
+    async with httpx.AsyncClient(base_url=api_base, headers=headers, timeout=ANSWER_SECONDS) as smsmode:
+        response = await smsmode.get("/sms/v1/messages", params={"page": 1, "pageSize": 1})
+    if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        raise MisconfiguredError("answers, but refuses SMS_MODE_KEY")
+    response.raise_for_status()
 
 
 async def _check_smtp(dsn: SecretStr) -> None:

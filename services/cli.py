@@ -54,6 +54,9 @@ def relance() -> None:
     load_dotenv(Path(".env"), override=False)
 
 
+relance.add_command(notifications)
+
+
 @relance.command()
 @click.argument("service", type=click.Choice([*SERVICES, "all"]))
 @click.option(
@@ -210,9 +213,6 @@ def run_() -> None:
     click.echo("asked for: see `relance reconcile status`")
 
 
-relance.add_command(notifications)
-
-
 @relance.command()
 def check() -> None:
     """Is every setting there, does every peer answer? One line each; exit code 1 if not."""
@@ -237,13 +237,13 @@ def check() -> None:
     "[default: that of last time, else 8000]",
 )
 def up(data_dir: Path, *, no_demo: bool, is_demo_forced: bool, port_base: int | None) -> None:
-    """Start everything: Kafka, PostgreSQL, a mail catcher, a Stripe simulator, a phone platform, stand-ins
-    for Slack and TinyURL, and the four services.
+    """Start everything: Kafka, PostgreSQL, a mail catcher, stand-ins for Stripe, smsmode, the phone platform,
+    Slack and TinyURL, and the four services.
 
     What the environment already names is used instead of being started: DATABASE_URL,
-    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN, PLATFORM_WEBHOOK_URL, SLACK_WEBHOOK_URL,
-    TINYURL_API_BASE. Ctrl-C stops everything cleanly; the same command goes on with the same data. One line
-    beginning with RELANCE READY says when all is ready.
+    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN, SMSMODE_API_BASE, PLATFORM_WEBHOOK_URL,
+    SLACK_WEBHOOK_URL, TINYURL_API_BASE. Ctrl-C stops everything cleanly; the same command goes on with the
+    same data. One line beginning with RELANCE READY says when all is ready.
     """
     from libs.devstack.stack.plan import Demo, Wishes
     from libs.devstack.stack.up import up

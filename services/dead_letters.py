@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
 from libs.common import inbox
-from libs.common.database import Database
-from services.run import settings_of
+from services.service_database import database_of
 
 SHOWN_CHARACTERS = 200
 
 
-@asynccontextmanager
-async def _database_of(service: str) -> AsyncIterator[Database]:
-    url = settings_of(service).service_database_url(service)
-    database = Database(url, service=service, teller=service, pool_size=1)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
 async def list_dead_letters(service: str, *, limit: int) -> list[str]:
     """One line each, oldest first: id, type, key, tries, when, why; and the beginning of its data."""
-    async with _database_of(service) as database, database.begin() as uow:
+    async with database_of(service) as database, database.begin() as uow:
         rows = await inbox.list_dead(uow.session, limit=limit)
     return [_line(row) for row in rows] or [f"{service} has set aside nothing"]
 
@@ -43,5 +30,5 @@ def _line(row: Any) -> str:
 
 async def replay_dead_letters(service: str, event_id: UUID | None) -> list[UUID]:
     """Marks one, or with None all, to be worked again; answers with the ids."""
-    async with _database_of(service) as database, database.begin() as uow:
+    async with database_of(service) as database, database.begin() as uow:
         return await inbox.mark_pending_again(uow.session, event_id)

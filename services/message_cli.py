@@ -10,12 +10,11 @@ from uuid import UUID
 
 import click
 
+from services.notification_commands import notifications
+
+__all__ = ["notifications"]
+
 T = TypeVar("T")
-
-
-@click.group()
-def notifications() -> None:
-    """Single messages: what one would say, a test of one, why a delivery went as it did."""
 
 
 @notifications.command()

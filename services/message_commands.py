@@ -52,6 +52,8 @@ async def preview(kind: str, company_id: UUID, folder: Path | None, *, is_opened
         folder / f"{kind}.txt": shown.content.text.encode(),
         folder / f"{kind}.eml": source,
     }
+    if shown.sms is not None:
+        files[folder / f"{kind}.sms.txt"] = shown.sms.text.encode()
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in files.items():
         path.write_bytes(content)
@@ -61,8 +63,19 @@ async def preview(kind: str, company_id: UUID, folder: Path | None, *, is_opened
         f"Objet    {shown.content.subject}",
         f"À        {shown.delivery.recipient_name} <{shown.delivery.recipient or 'sans adresse'}>",
         f"Données  {shown.source}",
+        *_sms_lines(shown),
         *(str(path) for path in files),
     ]
+
+
+def _sms_lines(shown: Preview) -> list[str]:
+    if shown.sms is None:
+        return []
+    measure = shown.sms.measure
+    parts = "1 partie" if measure.parts == 1 else f"{measure.parts} parties"
+    blamed = ", ".join(f"« {offender.letter} »" for offender in measure.offenders)
+    blame = f", à cause de {blamed}" if blamed else ""
+    return [f"SMS      {shown.sms.text!r}", f"         {measure.encoding}, {parts}{blame}"]
 
 
 async def send_test(kind: str, address: str, company_id: UUID | None) -> str:

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from libs.common.envelope import Envelope
 from libs.common.events.notifications import (
     DeliveryAccepted,
+    DeliveryBounced,
+    DeliveryDelivered,
     DeliveryFailed,
     DeliverySuppressed,
     DeliveryUnknown,
@@ -23,6 +25,16 @@ router = EventRouter("admin_api")
 
 @router.fold(DeliveryAccepted)
 async def keep_accepted(heard: Sequence[Heard[DeliveryAccepted]], session: AsyncSession) -> None:
+    await queries.fold_deliveries(session, [delivery_state(h.event, h.envelope) for h in heard])
+
+
+@router.fold(DeliveryDelivered)
+async def keep_delivered(heard: Sequence[Heard[DeliveryDelivered]], session: AsyncSession) -> None:
+    await queries.fold_deliveries(session, [delivery_state(h.event, h.envelope) for h in heard])
+
+
+@router.fold(DeliveryBounced)
+async def keep_bounced(heard: Sequence[Heard[DeliveryBounced]], session: AsyncSession) -> None:
     await queries.fold_deliveries(session, [delivery_state(h.event, h.envelope) for h in heard])
 
 
@@ -46,7 +58,14 @@ async def keep_set_aside(heard: Sequence[Heard[EventSetAside]], session: AsyncSe
     await queries.fold_set_aside(session, heard)
 
 
-DeliveryFact = DeliveryAccepted | DeliveryFailed | DeliverySuppressed | DeliveryUnknown
+DeliveryFact = (
+    DeliveryAccepted
+    | DeliveryBounced
+    | DeliveryDelivered
+    | DeliveryFailed
+    | DeliverySuppressed
+    | DeliveryUnknown
+)
 
 
 def delivery_state(event: DeliveryFact, envelope: Envelope) -> DeliveryState:
@@ -54,6 +73,10 @@ def delivery_state(event: DeliveryFact, envelope: Envelope) -> DeliveryState:
     match event:
         case DeliveryAccepted():
             status, at, detail = "accepted", event.accepted_at, event.answer
+        case DeliveryDelivered():
+            status, at, detail = "delivered", event.delivered_at, event.answer
+        case DeliveryBounced():
+            status, at, detail = "bounced", event.bounced_at, event.answer
         case DeliveryFailed():
             status, at, detail = "failed", event.failed_at, event.answer
         case DeliverySuppressed():

@@ -12,6 +12,7 @@ from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
 from libs.integrations.breaker import Breaker
 from libs.integrations.slack import Slack
+from libs.integrations.smsmode import Smsmode
 from libs.integrations.smtp import Smtp
 from libs.integrations.tinyurl import TinyUrl
 from services.notifications import handlers, jobs, routes
@@ -33,28 +34,66 @@ def create_app(
     """Raises MisconfiguredError when a claim's lease is shorter than a send may take."""
     settings.check_lease()
     service = Service("notifications", settings, clock=clock, doors=doors)
+    database = service.database
     smtp = Smtp(
         settings.mailer_dsn.get_secret_value(),
         size=settings.smtp_connections,
         timeout_seconds=settings.smtp_timeout_seconds,
     )
-    sending = jobs.Sending(service.database, smtp, settings)
+    smsmode = _smsmode(settings)
+    sendings = [
+        jobs.Sending(database, jobs.MailCarrier(smtp, settings), settings),
+        jobs.Sending(database, jobs.SmsCarrier(smsmode, settings), settings),
+    ]
     slack = slack_of(settings)
     tinyurl = tinyurl_of(settings)
-    digesting = jobs.Digesting(service.database, settings)
+    digesting = jobs.Digesting(database, settings)
     look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
+    asking = jobs.Asking(database, smsmode, first_seconds=settings.settle_after_seconds)
     return service.app(
         handlers=handlers.router,
         jobs=[
-            Job("send_due_deliveries", sending.send_due_deliveries, look_seconds, wake_on="deliveries"),
-            Job("expire_claims", partial(jobs.expire_claims, service.database), settings.poll_seconds),
-            Job("forget_old", partial(jobs.forget_old, service.database, settings.keep), FORGET_SECONDS),
+            *(
+                Job(sending.name, sending.send_due, look_seconds, wake_on="deliveries")
+                for sending in sendings
+            ),
+            Job("expire_claims", partial(jobs.expire_claims, database), settings.poll_seconds),
+            Job(
+                "work_provider_events",
+                partial(jobs.work_provider_events, database),
+                settings.poll_seconds,
+                wake_on="provider_events",
+            ),
+            *(
+                [Job("ask_about_unknown", asking.ask_about_unknown, settings.poll_seconds)]
+                if settings.sms_mode_key
+                else []
+            ),
+            Job("forget_old", partial(jobs.forget_old, database, settings.keep), FORGET_SECONDS),
             Job("make_digest", digesting.make_digest, look_seconds),
             *posting_jobs(service, slack, settings),
             *shortening_jobs(service, tinyurl, settings),
         ],
-        routes=routes.create_routers(service.database, settings, tinyurl),
-        closers=[sending.finish, smtp.close, *(each.close for each in (slack, tinyurl) if each)],
+        routes=routes.create_routers(database, settings, tinyurl),
+        closers=[
+            *(sending.finish for sending in sendings),
+            smtp.close,
+            smsmode.close,
+            *(each.close for each in (slack, tinyurl) if each),
+        ],
+    )
+
+
+def _smsmode(settings: NotificationsSettings) -> Smsmode:
+    """Without a key it is asked for nothing: every SMS is suppressed before."""
+    key, callback_url = settings.sms_mode_key, settings.smsmode_callback_url
+    return Smsmode(
+        key.get_secret_value() if key else "",
+        api_base=settings.smsmode_api_base,
+        timeout_seconds=settings.sms_timeout_seconds,
+        requests_per_second=settings.sms_requests_per_second,
+        status_url=callback_url,
+        reply_url=callback_url,
     )
 
 

@@ -11,9 +11,17 @@ from libs.common.database import Uow
 from libs.common.envelope import Envelope
 from services.notifications import domain, queries
 from services.notifications.domain import Delivery, Outcome, Result, Status
+from services.notifications.domain.reports import Report, Verdict, after_report
+from services.notifications.queries import Found
 
 DELIVERIES = Counter("relance_deliveries_total", "Deliveries by what became of them", ["kind", "outcome"])
 UNKNOWN = Gauge("relance_deliveries_unknown", "Deliveries of which nobody can tell whether they left")
+HELD = Gauge("relance_deliveries_held", "Of those, the ones that no provider settled within the hour")
+VERDICTS = Counter(
+    "relance_address_verdicts_total", "What providers said of addresses and numbers", ["channel", "verdict"]
+)
+
+_IN_VAIN = frozenset({Status.FAILED, Status.EXPIRED, Status.BOUNCED})
 
 
 async def lock_companies(uow: Uow, company_ids: Sequence[UUID], *, limit: int) -> list[UUID]:
@@ -34,12 +42,33 @@ async def settle(uow: Uow, results: Sequence[Result], *, from_statuses: Sequence
         return []
     marked = await queries.mark_outcomes(uow.session, results, now=uow.now, from_statuses=from_statuses)
     taken = [(delivery, outcome) for delivery, outcome in results if delivery.id in marked]
-    failed = [delivery.id for delivery, outcome in taken if outcome.status is Status.FAILED]
-    await queries.delete_listed_invoices(uow.session, failed)
+    in_vain = [delivery.id for delivery, outcome in taken if outcome.status in _IN_VAIN]
+    await queries.delete_listed_invoices(uow.session, in_vain)
     for delivery, outcome in taken:
         await _tell(uow, delivery, outcome)
         DELIVERIES.labels(delivery.kind, outcome.status).inc()
     return [delivery for delivery, _ in taken]
+
+
+async def apply_report(uow: Uow, found: Found, report: Report) -> list[Status]:
+    """The steps taken, none for news that is none. The delivery's company must be locked, and `found` read
+    since."""
+    steps = after_report(found.status, report)
+    standing = found.status
+    for outcome in steps:
+        await settle(uow, [(found.delivery, outcome)], from_statuses=[standing])
+        standing = outcome.status
+    return [outcome.status for outcome in steps]
+
+
+async def note_verdict(
+    uow: Uow, verdict: Verdict, reason: str, *, channel: str, address: str, delivery_id: UUID | None
+) -> None:
+    """What was said of an address beyond the one message: whoever decides on suppressing reads it there."""
+    await queries.add_verdict(
+        uow.session, channel, address, verdict, reason=reason, delivery_id=delivery_id, now=uow.now
+    )
+    VERDICTS.labels(channel, verdict).inc()
 
 
 async def _tell(uow: Uow, delivery: Delivery, outcome: Outcome) -> None:

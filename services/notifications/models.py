@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     Sequence,
     Text,
+    UniqueConstraint,
     Uuid,
     text,
 )
@@ -70,6 +71,8 @@ class Delivery(Model):
     # New at each claim: only who holds it may note what came of the claim.
     fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     message_id: Mapped[str | None]
+    # The provider's own name for it.
+    provider_id: Mapped[str | None]
     answer: Mapped[str | None]
     content: Mapped[bytes | None]
     event_id: Mapped[UUID]
@@ -78,11 +81,14 @@ class Delivery(Model):
     created_at: Mapped[datetime]
     sending_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
+    # Of an unknown one: when the provider is next asked what became of it, and how often it was.
+    ask_at: Mapped[datetime | None]
+    asked: Mapped[int] = mapped_column(server_default=text("0"))
     # When its bytes and what was personal in `context` were taken away; the record stays.
     forgotten_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index("deliveries_due", "due_at", postgresql_where=text("status = 'pending'")),
+        Index("deliveries_due", "channel", "due_at", postgresql_where=text("status = 'pending'")),
         Index("deliveries_pending_by_company", "company_id", postgresql_where=text("status = 'pending'")),
         Index("deliveries_sending", "lease_until", postgresql_where=text("status = 'sending'")),
         Index("deliveries_unknown", "created_at", postgresql_where=text("status = 'unknown'")),
@@ -164,6 +170,44 @@ class SubscribedCompany(Model):
 
     company_id: Mapped[UUID] = mapped_column(primary_key=True)
     started_at: Mapped[datetime]
+
+
+class ProviderEvent(Model):
+    """What a provider posted, once however often it does; worked by a job."""
+
+    __tablename__ = "provider_events"
+
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    provider: Mapped[str]
+    dedup_key: Mapped[str]
+    body: Mapped[dict[str, Any]]
+    received_at: Mapped[datetime]
+    status: Mapped[str] = mapped_column(server_default=text("'pending'"))
+    # What it changed, or why nothing.
+    outcome: Mapped[str | None]
+    delivery_id: Mapped[UUID | None]
+    worked_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("provider", "dedup_key"),
+        Index("provider_events_pending", "seq", postgresql_where=text("status = 'pending'")),
+        Index("provider_events_by_delivery", "delivery_id", "seq"),
+    )
+
+
+class AddressVerdict(Model):
+    """What a provider's words say about an address or a number, beyond the one message."""
+
+    __tablename__ = "address_verdicts"
+
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)
+    verdict: Mapped[str] = mapped_column(primary_key=True)
+    reason: Mapped[str]
+    delivery_id: Mapped[UUID | None]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    times: Mapped[int] = mapped_column(server_default=text("1"))
 
 
 class TeamNotice(Model):

@@ -6,9 +6,10 @@ queued, nothing is told.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from libs.common.database import Database, Uow
@@ -20,8 +21,10 @@ from services.notifications import domain, handlers, mail, queries
 from services.notifications.domain import KINDS, Channel, Contact, Delivery, digests
 from services.notifications.domain.digests import DIGEST_KIND, Group, Topic
 from services.notifications.domain.examples import COMPANY_ID, example_contact, example_fact, example_invoice
+from services.notifications.domain.links import links_in, with_short_links
 from services.notifications.mail import MailContent
 from services.notifications.settings import NotificationsSettings
+from services.notifications.sms import SmsText, build_sms
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,8 @@ class Preview:
     delivery: Delivery
     content: MailContent
     source: str
+    # Of a kind that goes by SMS too.
+    sms: SmsText | None = None
 
 
 async def preview(
@@ -42,8 +47,30 @@ async def preview(
     async with database.preview() as uow:
         delivery, source = await _delivery(uow, settings, kind, company_id)
         invoices = await _invoices(uow, delivery, settings.login_url)
-    context = domain.context_to_send(delivery, invoices, settings.house)
-    return Preview(delivery, mail.render(KINDS[kind].template, context), source)
+        context = domain.context_to_send(delivery, invoices, settings.house)
+        short = await queries.list_short_links(uow.session, links_in(context))
+    return Preview(
+        delivery,
+        mail.render(KINDS[kind].template, _shortened(context, short, settings, kind, Channel.MAIL)),
+        source,
+        _sms(_shortened(context, short, settings, kind, Channel.SMS), settings, kind),
+    )
+
+
+def _shortened(
+    context: Mapping[str, Any],
+    short: Mapping[str, str],
+    settings: NotificationsSettings,
+    kind: str,
+    channel: Channel,
+) -> Mapping[str, Any]:
+    return with_short_links(context, short) if settings.shortens(kind, channel) else context
+
+
+def _sms(context: Mapping[str, Any], settings: NotificationsSettings, kind: str) -> SmsText | None:
+    if Channel.SMS not in KINDS[kind].channels:
+        return None
+    return build_sms(KINDS[kind].template, context, is_transliterated=settings.sms_transliterate)
 
 
 def build(

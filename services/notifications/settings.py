@@ -10,16 +10,18 @@ from pydantic import Field, SecretStr, field_validator
 
 from libs.common.errors import MisconfiguredError, PermanentFailure
 from libs.common.settings import Seconds, refuse_weak_secret
+from libs.integrations.smsmode.client import LONGEST_QUEUE_SECONDS
 from libs.integrations.smtp import MailerDsn, ascii_address
 from services.notifications.domain import AllowList
-from services.notifications.team_settings import TeamSettings, is_this_machine
+from services.notifications.provider_settings import ProviderSettings, is_loopback
+from services.notifications.team_settings import TeamSettings
 
 # A lease must bear as many slow steps of one send: one on the way, and the answer to the mail itself.
 SLOW_ANSWERS = 2
 
 
-class NotificationsSettings(TeamSettings):
-    """Notifications' own names, beside the common ones and those of `team_settings.py`."""
+class NotificationsSettings(ProviderSettings, TeamSettings):
+    """Notifications' own names, beside the common ones, its providers' and the team's."""
 
     notifications_database_url: SecretStr | None = Field(
         default=None, description="notifications' own role's URL; none: made from DATABASE_URL"
@@ -84,9 +86,10 @@ class NotificationsSettings(TeamSettings):
     def allow_list(self) -> AllowList:
         """Everyone in production or where mail goes no further than this machine (the catcher)."""
         entries = (entry.strip().lower() for entry in self.mail_allow_list.split(","))
+        dsn = self.mailer_dsn.get_secret_value()
         return AllowList(
             entries=frozenset(filter(None, entries)),
-            is_open=self.app_env == "prod" or _is_loopback(self.mailer_dsn),
+            is_open=self.app_env == "prod" or is_loopback(MailerDsn.parse(dsn).host),
         )
 
     @property
@@ -103,7 +106,10 @@ class NotificationsSettings(TeamSettings):
                 f"server that each take SMTP_TIMEOUT_SECONDS ({self.smtp_timeout_seconds:g}); set "
                 f"LEASE_SECONDS above {needed_seconds / 0.9:.0f} or SMTP_TIMEOUT_SECONDS lower"
             )
-
-
-def _is_loopback(dsn: SecretStr) -> bool:
-    return is_this_machine(MailerDsn.parse(dsn.get_secret_value()).host)
+        needed_seconds = self.sms_timeout_seconds + LONGEST_QUEUE_SECONDS
+        if self.sms_mode_key is not None and self.send_seconds <= needed_seconds:
+            raise MisconfiguredError(
+                f"LEASE_SECONDS is {self.lease_seconds:g}: too short for an answer of the SMS provider that "
+                f"takes SMS_TIMEOUT_SECONDS ({self.sms_timeout_seconds:g}) after its turn has come; set "
+                f"LEASE_SECONDS above {needed_seconds / 0.9:.0f} or SMS_TIMEOUT_SECONDS lower"
+            )

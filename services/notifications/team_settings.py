@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -13,6 +12,7 @@ from libs.common.settings import CommonSettings, Seconds
 from libs.integrations.smtp import ascii_address
 from libs.integrations.tinyurl import API_BASE
 from services.notifications.domain import KINDS, Channel
+from services.notifications.provider_settings import is_loopback
 
 
 class TeamSettings(CommonSettings):
@@ -77,7 +77,7 @@ class TeamSettings(CommonSettings):
         if value is None or not value.get_secret_value():
             return None
         parts = urlsplit(value.get_secret_value())
-        is_ours = parts.scheme == "http" and is_this_machine(parts.hostname or "")
+        is_ours = parts.scheme == "http" and is_loopback(parts.hostname or "")
         if not parts.hostname or not (parts.scheme == "https" or is_ours):
             raise ValueError("SLACK_WEBHOOK_URL must be like https://hooks.slack.com/services/T…/B…/…")
         return value
@@ -111,7 +111,7 @@ class TeamSettings(CommonSettings):
             return "not_configured"
         url = self.slack_webhook_url.get_secret_value()
         allowed = {each.strip() for each in self.slack_allow_list.get_secret_value().split(",")}
-        if self.app_env == "prod" or url in allowed or is_this_machine(urlsplit(url).hostname or ""):
+        if self.app_env == "prod" or url in allowed or is_loopback(urlsplit(url).hostname or ""):
             return None
         return "not_allowed_outside_prod"
 
@@ -122,12 +122,3 @@ class TeamSettings(CommonSettings):
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(filter(None, (word.strip() for word in text.split(","))))
-
-
-def is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -15,6 +15,7 @@ from libs.devstack.mail_catcher.control import MailCatcherControl
 from libs.devstack.mail_catcher.process import RunningCatcher, running_catcher
 from libs.devstack.phone_platform.process import running_platform
 from libs.devstack.ports import free_port
+from libs.devstack.sms_provider.process import running_sms_provider
 from libs.devstack.stack.environment import SERVICES
 from libs.devstack.stripe_simulator.control import SimulatorControl
 from tests.builders.stripe_events import body_of, event, invoice, signed
@@ -26,6 +27,7 @@ from tests.world import World, until
 
 STRIPE_SK = "sk_test_of_the_environment"
 PLATFORM_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+SMS_MODE_KEY = "sms-key-of-this-test"
 WEBHOOK_SECRET = "whsec_of_the_environment"
 MAIL_SECONDS = 30
 
@@ -93,11 +95,14 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
     async with (
         running_catcher(folder / "mails") as catcher,
         running_platform(folder / "platform", PLATFORM_SECRET) as platform,
+        running_sms_provider(folder / "sms", SMS_MODE_KEY) as sms_provider,
     ):
         with simulator(folder, webhook_url) as stripe:
             home.environment = named(servers, world, stripe, catcher) | {
                 "PLATFORM_WEBHOOK_URL": platform.control.webhook_url,
                 "PLATFORM_WEBHOOK_SECRET": PLATFORM_SECRET,
+                "SMSMODE_API_BASE": sms_provider.control.base_url,
+                "SMS_MODE_KEY": SMS_MODE_KEY,
                 "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T1/B1/of-somebody-else",
                 "TINYURL_API_BASE": f"http://127.0.0.1:{free_port()}",
             }
@@ -105,7 +110,8 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
             last_line = life.printed().splitlines()[-1]
             assert last_line.startswith("RELANCE READY ")
             assert life.addresses["webhooks"] == webhook_url
-            assert not {"stripe", "mails", "platform", "slack", "tinyurl"} & life.addresses.keys()
+            stand_ins = {"stripe", "mails", "platform", "sms", "slack", "tinyurl"}
+            assert not stand_ins & life.addresses.keys()
             assert parts_of(life) == sorted(SERVICES)
             assert sorted(it.name for it in home.data.iterdir() if it.is_dir()) == ["logs"]
             for name in (
@@ -114,6 +120,7 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
                 "STRIPE_API_BASE",
                 "MAILER_DSN",
                 "PLATFORM_WEBHOOK_URL",
+                "SMSMODE_API_BASE",
                 "SLACK_WEBHOOK_URL",
                 "TINYURL_API_BASE",
             ):
@@ -141,6 +148,7 @@ async def test_only_the_mail_server_named_the_other_three_are_started(folder: Pa
                 *SERVICES,
                 "stripe_simulator",
                 "phone_platform",
+                "sms_provider",
                 "slack_channel",
                 "tinyurl_shortener",
                 "java",

@@ -27,6 +27,16 @@ class DeliveryAccepted(_DeliveryEvent):
     answer: str
 
 
+class DeliveryDelivered(_DeliveryEvent):
+    """A message reached its recipient's mailbox or phone, as the provider says."""
+
+    type: ClassVar[str] = "notifications.delivery_delivered.v1"
+    identity: ClassVar[tuple[str, ...]] = ("delivery_id",)
+
+    delivered_at: datetime
+    answer: str
+
+
 class DeliveryFailed(_DeliveryEvent):
     """A message was refused for good, or expired before it could be sent."""
 

@@ -15,6 +15,7 @@ from libs.devstack.stack.plan import LABELS, Plan
 from libs.devstack.stack.story import CompanyStory, Story, Tried
 
 COLUMNS = 96
+STAND_INS = ("stripe", "mails", "platform", "sms")
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _address_rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield LABELS["mails"], plan.url_of("mails")
     if plan.starts("stripe"):
         yield LABELS["stripe"], plan.url_of("stripe")
-    for name in ("platform", "slack", "tinyurl"):
+    for name in ("platform", "sms", "slack", "tinyurl"):
         if plan.starts(name):
             yield LABELS[name], plan.url_of(name)
     yield LABELS["billing"], plan.webhook_url
@@ -116,8 +117,7 @@ def ready_line(plan: Plan) -> str:
     """`RELANCE READY billing=http://127.0.0.1:8001 …`, words of name=value, on one line."""
     words = [f"{service}={plan.url_of(service)}" for service in SERVICES]
     words += [f"webhooks={plan.webhook_url}", f"kafka={plan.environment['KAFKA_BOOTSTRAP_SERVERS']}"]
-    stand_ins = ("stripe", "mails", "platform", "slack", "tinyurl")
-    words += [f"{name}={plan.url_of(name)}" for name in stand_ins if plan.starts(name)]
+    words += [f"{name}={plan.url_of(name)}" for name in STAND_INS if plan.starts(name)]
     return f"RELANCE READY {' '.join(words)} data={plan.folder.path}"
 
 

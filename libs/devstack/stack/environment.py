@@ -26,6 +26,8 @@ DEVELOPMENT: Mapping[str, str] = {
     "MAIL_SENDER": "Relance <relance@relance.localhost>",
     "LOGIN_URL": "https://app.districall.com/login",
     "SMTP_TIMEOUT_SECONDS": "1.5",
+    "SMS_TIMEOUT_SECONDS": "2",
+    "SETTLE_AFTER_SECONDS": "5",
     "STRIPE_TIMEOUT_SECONDS": "3",
     "STRIPE_REQUESTS_PER_SECOND": "200",
     "PLATFORM_TIMEOUT_SECONDS": "2",
@@ -47,6 +49,9 @@ MADE_ONCE: Mapping[str, str] = {
     "STRIPE_WEBHOOK_SECRETS": "whsec_",
     "PLATFORM_WEBHOOK_SECRET": "whsec_",
     "PLATFORM_API_KEY": "",
+    "SMS_MODE_KEY": "",
+    "SMSMODE_WEBHOOK_TOKEN": "",
+    "BREVO_WEBHOOK_TOKEN": "",
     "TINYURL_TOKEN": "",
 }
 """Secrets that a stack makes for itself, with what each begins with."""
@@ -61,6 +66,9 @@ ONLY_FOR: Mapping[str, str] = {
     "PLATFORM_API_KEY": "billing",
     "MAILER_DSN": "notifications",
     "SMS_MODE_KEY": "notifications",
+    "SMSMODE_API_BASE": "notifications",
+    "SMSMODE_WEBHOOK_TOKEN": "notifications",
+    "BREVO_WEBHOOK_TOKEN": "notifications",
     "SLACK_WEBHOOK_URL": "notifications",
     "SLACK_ALLOW_LIST": "notifications",
     "TINYURL_TOKEN": "notifications",

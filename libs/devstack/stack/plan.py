@@ -24,6 +24,7 @@ OFFSETS: Mapping[str, int] = {
     "scheduler": 3,
     "stripe": 10,
     "platform": 20,
+    "sms": 21,
     "slack": 22,
     "tinyurl": 23,
     "mails": 25,
@@ -40,6 +41,7 @@ NAMED_BY: Mapping[str, str] = {
     "postgres": "DATABASE_URL",
     "stripe": "STRIPE_API_BASE",
     "platform": "PLATFORM_WEBHOOK_URL",
+    "sms": "SMSMODE_API_BASE",
     "slack": "SLACK_WEBHOOK_URL",
     "tinyurl": "TINYURL_API_BASE",
     "mails": "MAILER_DSN",
@@ -56,6 +58,7 @@ LABELS: Mapping[str, str] = {
     "smtp": "SMTP",
     "stripe": "Simulateur Stripe",
     "platform": "Plateforme tél.",
+    "sms": "SMS (smsmode simulé)",
     "slack": "Slack de l'équipe",
     "tinyurl": "TinyURL",
     "kafka": "Kafka",
@@ -119,6 +122,7 @@ def make_plan(wishes: Wishes, folder: DataFolder) -> Plan:
     folder.update(note)
     environment.update(_addresses(ports, folder))
     environment.setdefault("BILLING_PUBLIC_URL", f"http://{HOST}:{ports['billing']}")
+    environment.setdefault("NOTIFICATIONS_PUBLIC_URL", f"http://{HOST}:{ports['notifications']}")
     return Plan(folder, wishes.demo, base, ports, moved, environment)
 
 
@@ -149,6 +153,8 @@ def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
         addresses["STRIPE_API_BASE"] = f"http://{HOST}:{ports['stripe']}"
     if "platform" in ports:
         addresses["PLATFORM_WEBHOOK_URL"] = f"http://{HOST}:{ports['platform']}{PLATFORM_PATH}"
+    if "sms" in ports:
+        addresses["SMSMODE_API_BASE"] = f"http://{HOST}:{ports['sms']}"
     if "slack" in ports:
         addresses["SLACK_WEBHOOK_URL"] = f"http://{HOST}:{ports['slack']}{SLACK_PATH}"
     if "tinyurl" in ports:

@@ -71,6 +71,11 @@ def phone_platform(plan: Plan) -> Command:
     return _stand_in(plan, "platform", "libs.devstack.phone_platform", options, secrets)
 
 
+def sms_provider(plan: Plan) -> Command:
+    secrets = {"SMS_MODE_KEY": plan.environment["SMS_MODE_KEY"]}
+    return _stand_in(plan, "sms", "libs.devstack.sms_provider", ["--port", plan.ports["sms"]], secrets)
+
+
 def slack_channel(plan: Plan) -> Command:
     return _stand_in(plan, "slack", "libs.devstack.slack_channel", ["--port", plan.ports["slack"]])
 

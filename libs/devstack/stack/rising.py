@@ -42,6 +42,7 @@ class Rising:
             "mails": self._start_mail_catcher,
             "stripe": self._start_stripe,
             "platform": self._start_platform,
+            "sms": self._start_sms_provider,
             "slack": self._start_slack,
             "tinyurl": self._start_tinyurl,
         }
@@ -88,6 +89,9 @@ class Rising:
 
     def _start_platform(self) -> None:
         self._start_command(recipes.phone_platform(self._plan), self._plan.url_of("platform"))
+
+    def _start_sms_provider(self) -> None:
+        self._start_command(recipes.sms_provider(self._plan), self._plan.url_of("sms"))
 
     def _start_slack(self) -> None:
         self._start_command(recipes.slack_channel(self._plan), self._plan.url_of("slack"))

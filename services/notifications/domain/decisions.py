@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from libs.common.events.billing import OpenInvoice
 from libs.common.events.notifications import (
     DeliveryAccepted,
+    DeliveryBounced,
+    DeliveryDelivered,
     DeliveryFailed,
     DeliverySuppressed,
     DeliveryUnknown,
@@ -16,12 +18,19 @@ from libs.common.events.notifications import (
 from services.notifications.domain.deliveries import Delivery, Knowledge, Status, Why
 from services.notifications.domain.kinds import KINDS
 
-Told: TypeAlias = DeliveryAccepted | DeliveryFailed | DeliverySuppressed | DeliveryUnknown
+Told: TypeAlias = (
+    DeliveryAccepted
+    | DeliveryBounced
+    | DeliveryDelivered
+    | DeliveryFailed
+    | DeliverySuppressed
+    | DeliveryUnknown
+)
 
 
 @dataclass(frozen=True, slots=True)
 class AllowList:
-    """Who may be written to. Entries are addresses or `@domains`, compared without case."""
+    """Who may be sent a mail. Entries are addresses or `@domains`, compared without case."""
 
     entries: frozenset[str] = frozenset()
     is_open: bool = False
@@ -30,6 +39,15 @@ class AllowList:
         address = recipient.strip().lower()
         domain = "@" + address.rpartition("@")[2]
         return self.is_open or address in self.entries or domain in self.entries
+
+    def refusal(self, recipient: str) -> Why | None:
+        return None if self.allows(recipient) else Why.NOT_ALLOWED_OUTSIDE_PROD
+
+
+class Doorkeeper(Protocol):
+    """Whether anything may leave for a recipient, in this environment and by this channel."""
+
+    def refusal(self, recipient: str) -> Why | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,8 @@ class Outcome:
     answer: str = ""
     why: Why | None = None
     due_at: datetime | None = None
+    # The provider's own name for what it took.
+    provider_id: str | None = None
 
 
 Result: TypeAlias = tuple[Delivery, Outcome]
@@ -66,18 +86,18 @@ def stop_of(delivery: Delivery, known: Knowledge) -> Why | None:
 
 
 def decide(
-    delivery: Delivery, known: Knowledge, *, now: datetime, allow_list: AllowList, digest_wait: timedelta
+    delivery: Delivery, known: Knowledge, *, now: datetime, allow_list: Doorkeeper, digest_wait: timedelta
 ) -> Send | Outcome:
     """Checked when it counts, under the company's lock, in the transaction that claims."""
     why = stop_of(delivery, known)
     if why is None and not delivery.recipient:
         why = Why.NO_ADDRESS
-    if why is None and not allow_list.allows(delivery.recipient or ""):
-        why = Why.NOT_ALLOWED_OUTSIDE_PROD
+    if why is None:
+        why = allow_list.refusal(delivery.recipient or "")
     if why is not None:
         return suppressed(why)
     if now >= delivery.expires_at:
-        return Outcome(Status.FAILED, "expired before it could be sent", Why.EXPIRED)
+        return Outcome(Status.EXPIRED, "expired before it could be sent", Why.EXPIRED)
     waits_until = delivery.created_at + digest_wait
     if delivery.context.get("cases_being_tried") and now < waits_until:
         return Outcome(Status.PENDING, "waits for invoices still being tried", due_at=waits_until)
@@ -90,8 +110,18 @@ def after_temporary_failure(
     """Tried again after the wait, unless it expires before."""
     due_at = now + timedelta(seconds=wait_seconds)
     if due_at >= delivery.expires_at:
-        return Outcome(Status.FAILED, answer, Why.EXPIRED)
+        return Outcome(Status.EXPIRED, answer, Why.EXPIRED)
     return Outcome(Status.PENDING, answer, due_at=due_at)
+
+
+def settled_by_hand(delivery: Delivery, *, is_sent: bool, by: str, now: datetime) -> Outcome:
+    """What a person's word on an unknown delivery makes of it: what did not leave is due at once."""
+    if is_sent:
+        return Outcome(Status.ACCEPTED, f"settled by {by}: it was sent")
+    answer = f"settled by {by}: it was not sent"
+    if now >= delivery.expires_at:
+        return Outcome(Status.EXPIRED, answer, Why.EXPIRED)
+    return Outcome(Status.PENDING, answer, due_at=now)
 
 
 def fact_of(delivery: Delivery, outcome: Outcome, *, now: datetime) -> Told | None:
@@ -99,10 +129,14 @@ def fact_of(delivery: Delivery, outcome: Outcome, *, now: datetime) -> Told | No
     match outcome.status:
         case Status.ACCEPTED:
             return DeliveryAccepted(**_about(delivery), accepted_at=now, answer=outcome.answer)
-        case Status.FAILED:
+        case Status.FAILED | Status.EXPIRED:
             return DeliveryFailed(
                 **_about(delivery), failed_at=now, answer=outcome.answer or str(outcome.why or "")
             )
+        case Status.DELIVERED:
+            return DeliveryDelivered(**_about(delivery), delivered_at=now, answer=outcome.answer)
+        case Status.BOUNCED:
+            return DeliveryBounced(**_about(delivery), bounced_at=now, answer=outcome.answer)
         case Status.SUPPRESSED:
             return DeliverySuppressed(**_about(delivery), suppressed_at=now, why=str(outcome.why))
         case Status.UNKNOWN:

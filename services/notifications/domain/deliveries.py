@@ -14,20 +14,29 @@ from libs.common.events.event import uuid_of
 
 
 class Status(StrEnum):
-    """Where a delivery stands. The last four are ends; `unknown` waits for a word, never for a resend."""
+    """Where a delivery stands. `unknown` waits for a word, never for a resend; `accepted` may still hear that
+    it was delivered, or came back."""
 
     PENDING = "pending"
     SENDING = "sending"
     ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    BOUNCED = "bounced"
     FAILED = "failed"
     SUPPRESSED = "suppressed"
     UNKNOWN = "unknown"
+    EXPIRED = "expired"
 
 
 class Why(StrEnum):
     """Why a delivery was not sent, or failed."""
 
     NO_ADDRESS = "no_address"
+    # Of SMS: a number, but of a phone that takes none; no number at all; one that nobody has; no provider.
+    NO_MOBILE = "no_mobile"
+    NOT_A_NUMBER = "not_a_number"
+    TEST_NUMBER = "test_number"
+    CHANNEL_OFF = "channel_off"
     PAID = "paid"
     ALREADY_LISTED = "already_listed"
     RECENT_NOTICE = "recent_notice"
@@ -35,6 +44,7 @@ class Why(StrEnum):
     NOT_ALLOWED_OUTSIDE_PROD = "not_allowed_outside_prod"
     EXPIRED = "expired"
     REFUSED = "refused"
+    CAME_BACK = "came_back"
     CANNOT_BE_BUILT = "cannot_be_built"
 
 

@@ -31,6 +31,10 @@ WHYS: Mapping[str, str] = {
     "not_allowed_outside_prod": "hors production, cette adresse n'est pas sur la liste permise",
     "expired": "le délai au-delà duquel personne n'en veut plus est passé",
     "refused": "le serveur l'a refusé pour de bon",
+    "no_mobile": "l'entreprise n'a pas de numéro de mobile",
+    "not_a_number": "ce n'est pas un numéro",
+    "test_number": "c'est un numéro d'essai",
+    "channel_off": "ce canal n'est pas réglé",
     "cannot_be_built": "il n'a pas pu être écrit (voir le journal)",
 }
 

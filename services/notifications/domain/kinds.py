@@ -23,6 +23,7 @@ from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
 from services.notifications.domain.deliveries import Category, Channel, Delivery, Knowledge, Why
 
 RECENT_NOTICE = timedelta(hours=72)
+BOTH = (Channel.MAIL, Channel.SMS)
 
 Stop: TypeAlias = Callable[[Delivery, Knowledge], bool]
 
@@ -97,6 +98,7 @@ KINDS: Mapping[str, Kind] = {
         category=Category.LEGAL,
         template="line_restricted",
         expires_after=timedelta(days=3),
+        channels=BOTH,
         stops=((owes_nothing, Why.PAID),),
         lists_invoices=True,
     ),
@@ -105,6 +107,7 @@ KINDS: Mapping[str, Kind] = {
         category=Category.LEGAL,
         template="line_cut",
         expires_after=timedelta(days=3),
+        channels=BOTH,
         stops=((owes_nothing, Why.PAID),),
         lists_invoices=True,
     ),
@@ -113,6 +116,7 @@ KINDS: Mapping[str, Kind] = {
         category=Category.LEGAL,
         template="line_restored",
         expires_after=timedelta(days=3),
+        channels=BOTH,
     ),
     "payment_action_required": Kind(
         fact=PaymentActionRequired,

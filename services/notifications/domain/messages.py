@@ -19,8 +19,9 @@ from libs.common.events.billing import (
     PaymentRecovered,
 )
 from libs.common.events.scheduler import SignupStepDue, UnpaidReminderDue
-from services.notifications.domain.deliveries import Contact, Delivery, Message
+from services.notifications.domain.deliveries import Channel, Contact, Delivery, Message, Why
 from services.notifications.domain.kinds import KINDS
+from services.notifications.domain.numbers import mobile_of
 
 
 def unpaid(event: InvoiceUnpaid) -> Message:
@@ -144,6 +145,14 @@ def addressed(message: Message, contact: Contact) -> Message:
         recipient_name=message.recipient_name or contact.name or "",
         phone=message.phone or contact.phone,
     )
+
+
+def reachable(message: Message) -> tuple[Message, Why | None]:
+    """The message, its number in E.164 where it goes by SMS; with why its channel leads nowhere, if so."""
+    if message.channel is not Channel.SMS:
+        return message, None if message.recipient else Why.NO_ADDRESS
+    number, why = mobile_of(message.phone)
+    return replace(message, phone=number or None), why
 
 
 def context_to_send(

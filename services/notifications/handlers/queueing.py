@@ -9,7 +9,7 @@ from libs.common.envelope import Envelope
 from libs.common.errors import PermanentFailure
 from libs.common.events import CompanyEvent
 from services.notifications import domain, ledger, queries
-from services.notifications.domain import KINDS, Channel, Message, Status, Why
+from services.notifications.domain import KINDS, Channel, Message, Status
 
 
 async def lock(event: CompanyEvent, uow: Uow) -> None:
@@ -35,7 +35,7 @@ async def queue(message: Message, uow: Uow) -> None:
 
 
 async def _queue_one(message: Message, uow: Uow) -> None:
+    message, why = domain.reachable(message)
     delivery = await queries.add_delivery(uow.session, message, cause=cause_of(uow), now=uow.now)
-    if delivery is not None and not delivery.recipient:
-        no_address = domain.suppressed(Why.NO_ADDRESS)
-        await ledger.settle(uow, [(delivery, no_address)], from_statuses=[Status.PENDING])
+    if delivery is not None and why is not None:
+        await ledger.settle(uow, [(delivery, domain.suppressed(why))], from_statuses=[Status.PENDING])

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.common.database import Uow
 from libs.common.jobs import brief
-from services.notifications import domain, ledger, mail, queries
+from services.notifications import domain, ledger, queries
 from services.notifications.domain import (
-    KINDS,
     Delivery,
     Knowledge,
     Letter,
@@ -22,6 +21,7 @@ from services.notifications.domain import (
     Why,
 )
 from services.notifications.domain.links import with_short_links
+from services.notifications.jobs.carriers import Carrier
 from services.notifications.jobs.shortening import known_short_links
 from services.notifications.settings import NotificationsSettings
 
@@ -32,20 +32,22 @@ WINDOW = 8
 
 
 async def claim_due_deliveries(
-    uow: Uow, settings: NotificationsSettings, letters: list[Letter], *, limit: int
+    uow: Uow, carrier: Carrier, settings: NotificationsSettings, letters: list[Letter], *, limit: int
 ) -> int:
-    """Adds to `letters` what must be sent; answers how many deliveries were looked at."""
-    company_ids = await queries.list_due_companies(uow.session, now=uow.now, limit=limit * WINDOW)
+    """Adds to `letters` what the carrier must send; answers how many deliveries were looked at."""
+    company_ids = await queries.list_due_companies(
+        uow.session, carrier.channel, now=uow.now, limit=limit * WINDOW
+    )
     if not company_ids:
         return 0
     locked = await ledger.lock_companies(uow, company_ids, limit=limit)
-    deliveries = await queries.claim_next_deliveries(uow.session, locked, now=uow.now)
+    deliveries = await queries.claim_next_deliveries(uow.session, locked, carrier.channel, now=uow.now)
     known = await queries.get_knowledge(uow.session, deliveries)
     short = await known_short_links(uow, settings, deliveries)
     built: list[Letter] = []
     others: list[Result] = []
     for delivery in deliveries:
-        decision = _decide(delivery, known[delivery.id], settings, short, uow.now)
+        decision = _decide(delivery, known[delivery.id], carrier, _Writing(settings, short, uow.now))
         if isinstance(decision, Letter):
             built.append(decision)
         else:
@@ -55,18 +57,30 @@ async def claim_due_deliveries(
     return max(1, len(deliveries))  # others are due, even if another claimer was faster with these
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """What all letters of a claim are written with."""
+
+    settings: NotificationsSettings
+    short: Mapping[str, str]
+    now: datetime
+
+
 def _decide(
     delivery: Delivery,
     known: Knowledge,
-    settings: NotificationsSettings,
-    short: Mapping[str, str],
-    now: datetime,
+    carrier: Carrier,
+    writing: _Writing,
 ) -> Letter | Outcome:
     decision = domain.decide(
-        delivery, known, now=now, allow_list=settings.allow_list, digest_wait=settings.digest_wait
+        delivery,
+        known,
+        now=writing.now,
+        allow_list=carrier.doorkeeper,
+        digest_wait=writing.settings.digest_wait,
     )
     if isinstance(decision, Send):
-        return _build(delivery, decision, settings, short, now)
+        return _build(delivery, decision, carrier, writing)
     if decision.why is Why.ALREADY_LISTED:
         log.info("Un email a déjà été envoyé ce cycle de facturation. Abandon de l'envoi.")
     return decision
@@ -75,40 +89,21 @@ def _decide(
 def _build(
     delivery: Delivery,
     decision: Send,
-    settings: NotificationsSettings,
-    short: Mapping[str, str],
-    now: datetime,
+    carrier: Carrier,
+    writing: _Writing,
 ) -> Letter | Outcome:
     """The letter; or, for one that cannot be written, its failure: it must not hold up the others."""
-    context = domain.context_to_send(delivery, decision.open_invoices, settings.house)
-    if settings.shortens(delivery.kind, delivery.channel):
-        context = with_short_links(context, short)
-    message_id = message_id_of(delivery, settings)
-    recipient = delivery.recipient or ""
+    context = domain.context_to_send(delivery, decision.open_invoices, writing.settings.house)
+    if writing.settings.shortens(delivery.kind, delivery.channel):
+        context = with_short_links(context, writing.short)
     try:
-        content = mail.build_mail(
-            message_id=message_id,
-            sender=settings.mail_sender,
-            recipient=recipient,
-            recipient_name=delivery.recipient_name,
-            content=mail.render(KINDS[delivery.kind].template, context),
-            kind=delivery.kind,
-            billing_cycle=delivery.billing_cycle,
-            delivery_id=delivery.id,
-            date=now,
-            traceparent=delivery.traceparent,
-        )
+        built = carrier.build(delivery, context, now=writing.now)
     except Exception as error:
         log.exception("delivery %s (%s) cannot be built", delivery.id, delivery.kind)
         return Outcome(Status.FAILED, brief(error), Why.CANNOT_BE_BUILT)
     listed = tuple(invoice.invoice_id for invoice in decision.open_invoices)
     listing = replace(delivery, invoice_ids=listed or delivery.invoice_ids)
-    return Letter(listing, recipient, message_id, content, decision.open_invoices)
-
-
-def message_id_of(delivery: Delivery, settings: NotificationsSettings) -> str:
-    """Stable: the same delivery has the same Message-ID at every try."""
-    return f"<{delivery.id}@{settings.mail_sender_address.rpartition('@')[2]}>"
+    return Letter(listing, delivery.recipient or "", built.message_id, built.content, decision.open_invoices)
 
 
 async def _mark_sending(uow: Uow, settings: NotificationsSettings, built: Sequence[Letter]) -> list[Letter]:

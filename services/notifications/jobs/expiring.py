@@ -1,9 +1,10 @@
-"""Claims whose sender never came back: nobody can tell whether their mail left."""
+"""Claims whose sender never came back: nobody can tell whether their letter left."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 
 from libs.common.database import Database, Uow
 from services.notifications import ledger, queries
@@ -12,6 +13,8 @@ from services.notifications.domain import Delivery, Outcome, Status
 log = logging.getLogger("relance.notifications")
 
 LARGEST_BATCH = 50
+HELD_AFTER = timedelta(hours=1)
+"""An unknown of which no provider has said anything by then is for a person to settle."""
 
 
 async def expire_claims(database: Database) -> int:
@@ -20,6 +23,7 @@ async def expire_claims(database: Database) -> int:
         expired = await queries.list_expired_claims(uow.session, now=uow.now, limit=LARGEST_BATCH)
         lost = await _mark_unknown(uow, expired) if expired else []
         ledger.UNKNOWN.set(await queries.count_unknown(uow.session))
+        ledger.HELD.set(await queries.count_held(uow.session, before=uow.now - HELD_AFTER))
     for delivery in lost:
         log.warning("delivery %s (%s) may have left or not: its sender did not come back",
                     delivery.id, delivery.kind)  # fmt: skip
@@ -29,6 +33,6 @@ async def expire_claims(database: Database) -> int:
 async def _mark_unknown(uow: Uow, expired: Sequence[Delivery]) -> list[Delivery]:
     company_ids = list(dict.fromkeys(delivery.company_id for delivery in expired))
     locked = set(await ledger.lock_companies(uow, company_ids, limit=len(company_ids)))
-    lost = Outcome(Status.UNKNOWN, "the lease ran out before the mail server's answer was noted")
+    lost = Outcome(Status.UNKNOWN, "the lease ran out before the server's answer was noted")
     results = [(delivery, lost) for delivery in expired if delivery.company_id in locked]
     return await ledger.settle(uow, results, from_statuses=[Status.SENDING])

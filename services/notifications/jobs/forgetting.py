@@ -16,4 +16,5 @@ async def forget_old(database: Database, keep: timedelta) -> int:
     async with database.begin() as uow:
         before = uow.now - keep
         done = await queries.forget_contents(uow.session, before=before, now=uow.now, limit=BATCH)
+        done += await queries.delete_old_provider_events(uow.session, before=before, limit=BATCH)
         return done + await queries.delete_old_digests(uow.session, before=before, limit=BATCH)

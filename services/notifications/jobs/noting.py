@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections import deque
 
-from libs.common.database import Database
+from libs.common.database import Database, Uow
 from libs.common.jobs import backoff_seconds, brief
 from services.notifications import ledger
-from services.notifications.domain import Delivery, Outcome, Result, Status
+from services.notifications.domain import Channel, Delivery, Outcome, Result, Status
+from services.notifications.domain.reports import Verdict, is_dead_address
 
 log = logging.getLogger("relance.notifications")
 
@@ -68,6 +69,23 @@ async def note(database: Database, results: list[Result]) -> list[Result]:
         mine = [result for result in results if result[0].company_id in locked]
         # A result that comes after its lease ran out still settles what was called unknown meanwhile.
         taken = await ledger.settle(uow, mine, from_statuses=[Status.SENDING, Status.UNKNOWN])
+        for delivery, outcome in mine:
+            await _note_dead_address(uow, delivery, outcome)
     if len(taken) < len(mine):
-        log.warning("%s results came too late: their deliveries have moved on", len(mine) - len(taken))
+        # A provider's own word was faster, or a person's.
+        log.info("%s results came too late: their deliveries have moved on", len(mine) - len(taken))
     return [result for result in results if result[0].company_id not in locked]
+
+
+async def _note_dead_address(uow: Uow, delivery: Delivery, outcome: Outcome) -> None:
+    """A refusal that says that nobody is there is about the address, for whoever writes to it next."""
+    is_refusal = outcome.status is Status.FAILED and delivery.channel == Channel.MAIL
+    if is_refusal and delivery.recipient and is_dead_address(outcome.answer):
+        await ledger.note_verdict(
+            uow,
+            Verdict.BOUNCES,
+            outcome.answer,
+            channel=Channel.MAIL,
+            address=delivery.recipient,
+            delivery_id=delivery.id,
+        )

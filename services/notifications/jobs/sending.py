@@ -1,4 +1,4 @@
-"""Claim, send, note: every connection to the mail server is kept busy, and no transaction waits for it."""
+"""Claim, send, note: a channel's carrier is kept busy, and no transaction waits for a server."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from libs.common.database import Database
 from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcome
 from libs.common.jobs import backoff_seconds, brief
 from libs.common.telemetry import current_traceparent
-from libs.integrations.smtp import Smtp
 from services.notifications import domain
 from services.notifications.domain import Letter, Outcome, Status, Why
+from services.notifications.jobs.carriers import Carrier
 from services.notifications.jobs.claiming import claim_due_deliveries
 from services.notifications.jobs.noting import Noter
 from services.notifications.settings import NotificationsSettings
@@ -20,28 +20,37 @@ log = logging.getLogger("relance.notifications")
 
 
 class Sending:
-    """The sends in hand. At most as many deliveries are claimed as there are connections without one."""
+    """One channel's sends in hand. At most as many deliveries are claimed as its carrier has room for."""
 
-    def __init__(self, database: Database, smtp: Smtp, settings: NotificationsSettings) -> None:
+    def __init__(self, database: Database, carrier: Carrier, settings: NotificationsSettings) -> None:
         self._database = database
-        self._smtp = smtp
+        self._carrier = carrier
         self._settings = settings
         self._sends: set[asyncio.Task[None]] = set()
         self._noter = Noter(database)
 
-    async def send_due_deliveries(self) -> int:
+    @property
+    def name(self) -> str:
+        return f"send_{self._carrier.channel}"
+
+    async def send_due(self) -> int:
         """One turn: claims what is due, begins to send it and does not wait for it."""
-        free = self._settings.smtp_connections - len(self._sends)
+        free = self._carrier.size - len(self._sends)
         if free <= 0:
             await asyncio.wait(self._sends, return_when=asyncio.FIRST_COMPLETED)
             return 1
+        room = self._carrier.room(free)
+        if room <= 0:
+            return 0
         letters: list[Letter] = []
         try:
             async with self._database.begin() as uow:
-                done = await claim_due_deliveries(uow, self._settings, letters, limit=free)
+                done = await claim_due_deliveries(uow, self._carrier, self._settings, letters, limit=room)
         except Exception:
             self._give_back(letters)
             raise
+        if not letters:
+            self._carrier.give_back_room()
         for letter in letters:
             self._begin_to_send(letter)
         return done
@@ -67,11 +76,7 @@ class Sending:
     async def _outcome_of(self, letter: Letter) -> Outcome:
         try:
             async with asyncio.timeout(self._settings.send_seconds):
-                accepted = await self._smtp.send(
-                    sender=self._settings.mail_sender_address,
-                    recipient=letter.recipient,
-                    content=letter.content,
-                )
+                taken = await self._carrier.carry(letter.recipient, letter.content, letter.delivery)
         except PermanentFailure as failure:
             return Outcome(Status.FAILED, brief(failure), Why.REFUSED)
         except TemporaryFailure as failure:
@@ -79,12 +84,12 @@ class Sending:
         except UnknownOutcome as lost:
             return Outcome(Status.UNKNOWN, brief(lost))
         except TimeoutError:
-            # Broken off before the mail was handed over; afterwards it would be an UnknownOutcome.
-            return self._try_again(letter, TemporaryFailure("the mail server was too slow"))
+            # Broken off before the letter was handed over; afterwards it would be an UnknownOutcome.
+            return self._try_again(letter, TemporaryFailure("the server was too slow"))
         except Exception as error:
             log.exception("delivery %s: nobody can tell whether it left", letter.delivery.id)
             return Outcome(Status.UNKNOWN, brief(error))
-        return Outcome(Status.ACCEPTED, str(accepted))
+        return Outcome(Status.ACCEPTED, taken.answer, provider_id=taken.provider_id)
 
     def _try_again(self, letter: Letter, failure: TemporaryFailure) -> Outcome:
         wait_seconds = backoff_seconds(

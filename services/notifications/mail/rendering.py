@@ -120,3 +120,11 @@ def _environment(*, autoescape: bool) -> Environment:
 
 _HTML = _environment(autoescape=True)
 _TEXT = _environment(autoescape=False)
+
+
+def render_text(name: str, context: Mapping[str, object]) -> str:
+    """One plain-text template, such as `line_cut/sms.txt`. Raises PermanentFailure as render does."""
+    try:
+        return _TEXT.get_template(name).render(context)
+    except (TemplateError, ValueError, TypeError, AttributeError) as error:
+        raise PermanentFailure(f"{name} cannot be written: {error}") from error

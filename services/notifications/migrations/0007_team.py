@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0004"
 
 STATEMENTS = (
     "alter table deliveries add column forgotten_at timestamptz",

@@ -36,13 +36,30 @@ from services.notifications.queries.digests import (
     try_lock,
 )
 from services.notifications.queries.directory import find_contact, fold_companies
-from services.notifications.queries.keeping import delete_old_digests, forget_contents
+from services.notifications.queries.keeping import (
+    delete_old_digests,
+    delete_old_provider_events,
+    forget_contents,
+)
 from services.notifications.queries.links import (
     add_wanted_links,
     claim_wanted_link,
     list_short_links,
     mark_link_trouble,
     mark_short,
+)
+from services.notifications.queries.outcomes import (
+    Found,
+    ProviderEvent,
+    add_provider_events,
+    add_verdict,
+    claim_questions,
+    count_held,
+    find_deliveries,
+    list_provider_events,
+    list_unknown,
+    lock_provider_events,
+    mark_provider_event,
 )
 from services.notifications.queries.previews import find_delivery_of, find_last_delivery, list_open_invoices
 from services.notifications.queries.showing import (
@@ -55,24 +72,32 @@ from services.notifications.queries.showing import (
 )
 
 __all__ = [
+    "Found",
+    "ProviderEvent",
     "add_delivery",
     "add_digest",
     "add_listed_invoices",
     "add_notices",
     "add_open_invoices",
+    "add_provider_events",
     "add_subscribed",
+    "add_verdict",
     "add_wanted_links",
     "claim_next_deliveries",
     "claim_post",
+    "claim_questions",
     "claim_wanted_link",
+    "count_held",
     "count_unknown",
     "count_unknown_by_kind",
     "delete_listed_invoices",
     "delete_old_digests",
+    "delete_old_provider_events",
     "drop_notices",
     "expire_posts",
     "find_contact",
     "find_content",
+    "find_deliveries",
     "find_delivery",
     "find_delivery_id",
     "find_delivery_of",
@@ -88,13 +113,17 @@ __all__ = [
     "list_expired_claims",
     "list_open_invoices",
     "list_pending",
+    "list_provider_events",
     "list_short_links",
     "list_states",
+    "list_unknown",
     "list_waiting",
     "lock_free_companies",
+    "lock_provider_events",
     "mark_invoice_closed",
     "mark_link_trouble",
     "mark_outcomes",
+    "mark_provider_event",
     "mark_sending",
     "mark_short",
     "note_post",

@@ -11,20 +11,23 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from services.notifications.domain import Delivery, Letter, Status
+from services.notifications.domain import Channel, Delivery, Letter, Status
 from services.notifications.queries.deliveries import COLUMNS, as_delivery, selected, table
 
 _LIST_DUE_COMPANIES = text("""
     select company_id from (
         select company_id, due_at from deliveries
-        where status = 'pending' and due_at <= :now order by due_at limit :limit
+        where status = 'pending' and channel = :channel and due_at <= :now order by due_at limit :limit
     ) due group by company_id order by min(due_at)
 """)
 
 
-async def list_due_companies(session: AsyncSession, *, now: datetime, limit: int) -> list[UUID]:
-    """Companies of the `limit` deliveries that have been due for longest."""
-    return list((await session.execute(_LIST_DUE_COMPANIES, {"now": now, "limit": limit})).scalars())
+async def list_due_companies(
+    session: AsyncSession, channel: Channel, *, now: datetime, limit: int
+) -> list[UUID]:
+    """Companies of the channel's `limit` deliveries that have been due for longest."""
+    values = {"channel": channel, "now": now, "limit": limit}
+    return list((await session.execute(_LIST_DUE_COMPANIES, values)).scalars())
 
 
 # Companies come before rows in the one order of locks; those that a handler or another claimer holds are
@@ -52,7 +55,8 @@ _CLAIM_NEXT = text(f"""
     from unnest(cast(:company_ids as uuid[])) as locked (company_id)
     cross join lateral (
         select * from deliveries
-        where company_id = locked.company_id and status = 'pending' and due_at <= :now
+        where company_id = locked.company_id and status = 'pending' and channel = :channel
+          and due_at <= :now
         order by stage desc nulls last, due_at, created_at, id limit 1
         for update skip locked
     ) d
@@ -60,10 +64,10 @@ _CLAIM_NEXT = text(f"""
 
 
 async def claim_next_deliveries(
-    session: AsyncSession, company_ids: Sequence[UUID], *, now: datetime
+    session: AsyncSession, company_ids: Sequence[UUID], channel: Channel, *, now: datetime
 ) -> list[Delivery]:
-    """The next due delivery of each of these locked companies, its row locked too."""
-    values = {"company_ids": list(company_ids), "now": now}
+    """The channel's next due delivery of each of these locked companies, its row locked too."""
+    values = {"company_ids": list(company_ids), "channel": channel, "now": now}
     return [as_delivery(row) for row in await session.execute(_CLAIM_NEXT, values)]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.events.billing import OpenInvoice
-from services.notifications.domain import NOTICES, Delivery, Knowledge, Letter, Listed
+from services.notifications.domain import NOTICES, Channel, Delivery, Knowledge, Letter, Listed
 
 # News older than what is known changes nothing, and nothing reopens what was closed.
 _ADD_OPEN_INVOICE = text("""
@@ -80,6 +80,7 @@ async def add_listed_invoices(session: AsyncSession, letters: Sequence[Letter]) 
             "delivery_id": letter.delivery.id,
         }
         for letter in letters
+        if letter.delivery.channel == Channel.MAIL  # an SMS names no invoice
         for invoice in letter.listed
     ]
     if values:
@@ -118,7 +119,7 @@ _LIST_SUBSCRIBED = text("""
 _LIST_NOTICED = text("""
     select company_id, max(coalesce(settled_at, sending_at)) as noticed_at from deliveries
     where company_id = any(cast(:company_ids as uuid[])) and kind = any(cast(:kinds as text[]))
-      and status in ('sending', 'accepted', 'unknown')
+      and status in ('sending', 'accepted', 'delivered', 'unknown')
     group by company_id
 """)
 

@@ -72,12 +72,12 @@ _MARK_OUTCOMES = text("""
     with outcomes as (
         select * from unnest(
             cast(:ids as uuid[]), cast(:fences as bigint[]), cast(:statuses as text[]), cast(:whys as text[]),
-            cast(:answers as text[]), cast(:due_at as timestamptz[])
-        ) as o (id, fence, status, why, answer, due_at)
+            cast(:answers as text[]), cast(:due_at as timestamptz[]), cast(:provider_ids as text[])
+        ) as o (id, fence, status, why, answer, due_at, provider_id)
     ), marked as (
         update deliveries d
         set status = o.status, why = o.why, answer = o.answer, lease_until = null,
-            due_at = coalesce(o.due_at, d.due_at),
+            due_at = coalesce(o.due_at, d.due_at), provider_id = coalesce(o.provider_id, d.provider_id),
             settled_at = case when o.status <> 'pending' then cast(:now as timestamptz) end
         from outcomes o
         where d.id = o.id and d.fence = o.fence and d.status = any(cast(:from_statuses as text[]))
@@ -100,6 +100,7 @@ async def mark_outcomes(
         "whys": [outcome.why for _, outcome in results],
         "answers": [_storable(outcome.answer) for _, outcome in results],
         "due_at": [outcome.due_at for _, outcome in results],
+        "provider_ids": [outcome.provider_id for _, outcome in results],
         "from_statuses": list(from_statuses),
         "now": now,
     }

@@ -43,6 +43,22 @@ _DELETE_DIGESTS = text("""
 """)
 
 
+# The oldest only are looked at: what providers told holds addresses and numbers too.
+_DELETE_PROVIDER_EVENTS = text("""
+    delete from provider_events where seq in (
+        select seq from (
+            select seq, received_at, status from provider_events order by seq limit :limit
+            for update skip locked
+        ) oldest
+        where received_at < :before and status <> 'pending'
+    )
+""")
+
+
+async def delete_old_provider_events(session: AsyncSession, *, before: datetime, limit: int) -> int:
+    return _count(await session.execute(_DELETE_PROVIDER_EVENTS, {"before": before, "limit": limit}))
+
+
 async def forget_contents(session: AsyncSession, *, before: datetime, now: datetime, limit: int) -> int:
     """Of deliveries whose last word came before; answers how many."""
     values = {"before": before, "now": now, "limit": limit, "kept": sorted(IMPERSONAL)}

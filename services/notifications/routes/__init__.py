@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from libs.common.database import Database
 from libs.integrations.tinyurl import TinyUrl
-from services.notifications.routes import content, deliveries, short_links
+from services.notifications.routes import content, deliveries, settling, short_links, webhooks
 from services.notifications.settings import NotificationsSettings
 
 
@@ -18,5 +18,7 @@ def create_routers(
     return [
         content.create_router(database, settings),
         deliveries.create_router(database, settings),
+        settling.create_router(database, settings),
         short_links.create_router(database, settings, tinyurl),
+        webhooks.create_router(database, settings),
     ]

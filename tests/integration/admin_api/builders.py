@@ -17,6 +17,8 @@ from libs.common.envelope import Envelope
 from libs.common.events import Event
 from libs.common.events.notifications import (
     DeliveryAccepted,
+    DeliveryBounced,
+    DeliveryDelivered,
     DeliveryFailed,
     DeliverySuppressed,
     DeliveryUnknown,
@@ -77,6 +79,12 @@ class Sent:
 
     def accepted(self, *, minutes: int = 0) -> DeliveryAccepted:
         return DeliveryAccepted(**self._common(), accepted_at=self._after(minutes), answer="250 2.0.0 Ok")
+
+    def delivered(self, *, minutes: int = 0) -> DeliveryDelivered:
+        return DeliveryDelivered(**self._common(), delivered_at=self._after(minutes), answer="delivered")
+
+    def bounced(self, *, minutes: int = 0) -> DeliveryBounced:
+        return DeliveryBounced(**self._common(), bounced_at=self._after(minutes), answer="550 5.1.1")
 
     def failed(self, *, minutes: int = 0) -> DeliveryFailed:
         return DeliveryFailed(**self._common(), failed_at=self._after(minutes), answer="550 5.1.1 unknown")

@@ -12,6 +12,8 @@ from sqlalchemy import text
 from libs.common.events import provisional_company_id
 from libs.common.events.notifications import (
     DeliveryAccepted,
+    DeliveryBounced,
+    DeliveryDelivered,
     DeliveryFailed,
     DeliverySuppressed,
     DeliveryUnknown,
@@ -22,7 +24,14 @@ from services.admin_api.queries import deliveries
 from tests.integration.admin_api.builders import COMPANY, NOW, admin, admin_database, heard, sent
 from tests.world import World, until
 
-KINDS = (DeliveryAccepted, DeliveryFailed, DeliverySuppressed, DeliveryUnknown)
+KINDS = (
+    DeliveryAccepted,
+    DeliveryBounced,
+    DeliveryDelivered,
+    DeliveryFailed,
+    DeliverySuppressed,
+    DeliveryUnknown,
+)
 
 
 async def fold_all(world: World, facts: Sequence[Heard[Any]], seed: int) -> list[dict[str, Any]]:
@@ -42,7 +51,7 @@ async def fold_all(world: World, facts: Sequence[Heard[Any]], seed: int) -> list
 
 
 async def test_any_order_and_any_repetition_give_the_same_table(world: World) -> None:
-    settled, refused, plain = sent(), sent(), sent()
+    settled, refused, plain, arrived, returned = sent(), sent(), sent(), sent(), sent()
     facts: list[Heard[Any]] = [
         heard(settled.unknown(), revision=3),
         heard(settled.accepted(minutes=9), revision=7),
@@ -50,6 +59,10 @@ async def test_any_order_and_any_repetition_give_the_same_table(world: World) ->
         heard(refused.unknown(minutes=5), revision=2),
         heard(refused.failed(minutes=30), revision=4),
         heard(plain.suppressed(), revision=2),
+        heard(arrived.accepted(), revision=8),
+        heard(arrived.delivered(minutes=1), revision=9),
+        heard(returned.delivered(), revision=10),
+        heard(returned.bounced(minutes=2), revision=11),
         # Told before revisions were kept: whichever is heard first, the same one stays.
         heard(plain.accepted(minutes=2), revision=2),
         heard(refused.failed(minutes=20), revision=3),
@@ -58,6 +71,8 @@ async def test_any_order_and_any_repetition_give_the_same_table(world: World) ->
     states = {row["delivery_id"]: (row["status"], row["at"], row["first_at"]) for row in expected}
     assert states[settled.delivery_id] == ("accepted", NOW + timedelta(minutes=9), NOW)
     assert states[refused.delivery_id] == ("failed", NOW + timedelta(minutes=30), NOW + timedelta(minutes=1))
+    assert states[arrived.delivery_id][0] == "delivered"
+    assert states[returned.delivery_id][0] == "bounced"
     for seed in range(1, 60):
         rng = random.Random(seed)
         shuffled = facts + rng.choices(facts, k=rng.randint(0, 6))

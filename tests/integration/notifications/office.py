@@ -10,12 +10,19 @@ import httpx
 from fastapi import FastAPI
 
 from libs.common.events import CompanyEvent, Event
+from libs.common.events.directory import CompanyRegistered
 from libs.common.service import ALL_DOORS, Door
 from libs.devstack.mail_catcher.process import RunningCatcher
+from libs.devstack.ports import free_port
+from libs.devstack.sms_provider.control import SmsProviderControl
 from services.notifications.app import create_app
 from services.notifications.settings import NotificationsSettings
+from tests.unit.notifications.facts import AT, Customer
 from tests.world import World, until
 
+SMS_KEY = "sms-key-of-this-test"
+SMSMODE_TOKEN = "smsmode-token-of-this-test"
+BREVO_TOKEN = "brevo-token-of-this-test"
 READER = frozenset({Door.KAFKA})
 SENDER = frozenset({Door.CLOCK})
 
@@ -37,6 +44,10 @@ class Office:
             "login_url": "https://app.relance.test/login",
             "smtp_timeout_seconds": 1,
             "unpaid_digest_seconds": 60,
+            "sms_timeout_seconds": 1,
+            "settle_after_seconds": 0.3,
+            "smsmode_webhook_token": SMSMODE_TOKEN,
+            "brevo_webhook_token": BREVO_TOKEN,
             **changes,
         }
         return self.world.settings(NotificationsSettings, **values)
@@ -50,6 +61,36 @@ class Office:
     ) -> AsyncIterator[httpx.AsyncClient]:
         async with self.world.running(self.app(doors, **changes)) as client:
             yield client
+
+    @asynccontextmanager
+    async def open_to(self, provider: SmsProviderControl, **changes: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """Behind a real socket, where the SMS provider's callbacks come in."""
+        port = free_port()
+        app = self.app(
+            sms_mode_key=SMS_KEY,
+            smsmode_api_base=provider.base_url,
+            notifications_public_url=f"http://127.0.0.1:{port}",
+            **changes,
+        )
+        async with self.world.serving(app, port) as client:
+            yield client
+
+    async def knows(self, customer: Customer, phone: str | None) -> None:
+        """The directory names this number for the customer."""
+        fact = CompanyRegistered(
+            company_id=customer.company_id,
+            name="Éts Ménard",
+            email=customer.email or "",
+            phone=phone,
+            registered_at=AT,
+        )
+        await self.world.tell(fact)
+
+        async def look() -> list[dict[str, Any]]:
+            sql = "select 1 from companies where company_id = $1"
+            return await self.world.rows("notifications", sql, customer.company_id)
+
+        await until(look, what="the company")
 
     async def queue(self, *facts: CompanyEvent) -> None:
         """The facts are heard and their deliveries written, while nobody sends."""

@@ -44,7 +44,7 @@ async def test_every_kind_of_fact_makes_its_mail(office: Office) -> None:
             customer.card_expiring(),
         ):
             await office.world.tell(fact)
-        await office.until_all(9, "accepted")
+        await office.until_all(12, "accepted", "suppressed")  # of lines by SMS too; it has no number
     kinds = sorted(mail.kind or "" for mail in await office.mails.mails())
     assert kinds == [
         "card_expiring",
@@ -177,6 +177,7 @@ async def test_a_reminder_right_after_a_notice_or_a_payment_is_not_sent(office: 
         "unpaid:in_2:1": ("suppressed", "paid"),
         f"unpaid_reminder:{payer.company_id}:in_2:2": ("suppressed", "paid"),
         f"line_cut:{payer.company_id}:1": ("suppressed", "paid"),
+        f"line_cut:{payer.company_id}:1:sms": ("suppressed", "no_address"),
     }
 
 

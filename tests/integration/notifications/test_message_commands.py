@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from services.cli import relance
 from services.notifications import mail
-from services.notifications.domain import KINDS
+from services.notifications.domain import KINDS, Channel
 from tests.integration.notifications.office import READER, Office
 from tests.integration.notifications.test_contacts import registered
 from tests.unit.notifications.facts import Customer
@@ -82,6 +82,10 @@ async def test_every_kind_can_be_previewed_with_a_real_companys_data_and_leaves_
         for part in (text, html):
             assert "None" not in part, kind
             assert "_apercu" not in part, kind
+        assert ("SMS " in said) == (Channel.SMS in KINDS[kind].channels)
+        if "SMS " in said:
+            assert "GSM-7" in said or "UCS-2" in said
+            assert (folder / f"{kind}.sms.txt").read_text() in said
     assert await rows_of(office) == before
 
 

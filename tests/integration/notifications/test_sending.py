@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import asyncpg
 import pytest
 
@@ -43,7 +45,7 @@ async def test_what_cannot_be_sent_before_it_expires_fails(office: Office) -> No
         "notifications", "update deliveries set expires_at = now() + interval '2 seconds'"
     )
     async with office.open(SENDER):
-        delivery = await office.until_status(KEY, "failed")
+        delivery = await office.until_status(KEY, "expired")
         [told] = await until(lambda: office.world.told(DeliveryFailed))
     assert delivery["why"] == "expired"
     assert "451" in told.answer or "expired" in told.answer
@@ -148,3 +150,102 @@ async def test_a_slow_mail_server_does_not_hold_up_the_other_connections(office:
 async def test_a_lease_shorter_than_a_send_refuses_to_start(office: Office) -> None:
     with pytest.raises(MisconfiguredError, match="LEASE_SECONDS"):
         office.app(smtp_timeout_seconds=20, lease_seconds=30)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"at": "connect", "reply": "421 4.3.2 closing"},
+        {"at": "connect", "drop": True},
+        {"at": "connect", "reply": "554 5.7.1 who are you"},
+        {"at": "mail", "reply": "421 4.3.2 closing"},
+        {"at": "mail", "reply": "450 4.3.2 busy"},
+        {"at": "rcpt", "reply": "421 4.3.2 closing"},
+        {"at": "rcpt", "reply": "450 4.2.0 greylisted"},
+        {"at": "rcpt", "reply": "451 4.7.1 come later"},
+        {"at": "rcpt", "delay_seconds": 1.5},
+        {"at": "rcpt", "drop": True},
+        {"at": "data", "reply": "451 4.3.0 no room"},
+        {"at": "data", "drop": True},
+        {"at": "data", "delay_seconds": 1.5},
+        {"at": "body", "reply": "421 4.3.2 closing"},
+        {"at": "body", "reply": "450 4.2.0 busy"},
+        {"at": "body", "reply": "451 4.3.0 no room"},
+        {"at": "body", "reply": "452 4.2.2 mailbox full"},
+    ],
+    ids=lambda trouble: "-".join(map(str, trouble.values())),
+)
+async def test_what_was_surely_not_taken_is_tried_again_and_sent_once(
+    office: Office, trouble: dict[str, Any]
+) -> None:
+    await office.mails.answer_next(times=2, **trouble)
+    async with office.open(smtp_connections=1):
+        await office.world.tell(Customer().unpaid("in_1"))
+        delivery = await office.until_status(KEY, "accepted")
+    assert delivery["attempts"] in (2, 3)
+    assert len(await office.mails.mails()) == 1
+    assert "unknown" not in await office.history(KEY)
+
+
+@pytest.mark.parametrize(
+    ("at", "reply"),
+    [
+        ("rcpt", "550 5.1.1 no such user"),
+        ("rcpt", "552 5.2.2 mailbox full"),
+        ("rcpt", "554 5.7.1 not for you"),
+        ("body", "550 5.7.1 spam"),
+        ("body", "552 5.3.4 too big"),
+        ("body", "554 5.6.0 what is this"),
+    ],
+)
+async def test_what_is_refused_for_good_is_tried_once(office: Office, at: Any, reply: str) -> None:
+    await office.mails.answer_next(reply, at=at)
+    async with office.open():
+        await office.world.tell(Customer().unpaid("in_1"))
+        delivery = await office.until_status(KEY, "failed")
+        await office.world.tell(Customer("autre@exemple.fr").unpaid("in_2"))
+        await office.until_status("unpaid:in_2:1", "accepted")
+    assert (delivery["attempts"], delivery["why"]) == (1, "refused")
+    assert reply in delivery["answer"]
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"drop": True, "keep": True},
+        {"drop": True},
+        {"delay_seconds": 1.5},
+        {"delay_seconds": 1.5, "keep": True},
+        {"reply": "354 what now"},
+    ],
+    ids=lambda trouble: "-".join(map(str, trouble)),
+)
+async def test_what_may_have_been_taken_is_unknown_and_tried_once(
+    office: Office, trouble: dict[str, Any]
+) -> None:
+    await office.mails.answer_next(at="body", recipient="compta@exemple.fr", **trouble)
+    async with office.open():
+        await office.world.tell(Customer().unpaid("in_1"))
+        await office.until_status(KEY, "unknown")
+        await office.world.tell(Customer("autre@exemple.fr").unpaid("in_2"))
+        await office.until_status("unpaid:in_2:1", "accepted")
+    delivery = await office.until_status(KEY, "unknown")
+    assert delivery["attempts"] == 1
+    assert len(await office.mails.mails(recipient="compta@exemple.fr")) <= 1
+
+
+async def test_those_who_failed_together_come_back_apart(office: Office) -> None:
+    await office.mails.answer_next("451 4.3.0 try later", times=0)
+    customers = [Customer(f"client{n}@exemple.fr") for n in range(12)]
+    await office.queue(*(customer.unpaid(f"in_{n}") for n, customer in enumerate(customers)))
+    async with office.open(SENDER, retry_first_seconds=60, retry_longest_seconds=600):
+        rows = await until(lambda: failed_once(office), what="a try of each")
+    gaps = [(row["due_at"] - row["sending_at"]).total_seconds() for row in rows]
+    # Half of a minute at least, whatever the jitter; a minute and what the send itself took at most.
+    assert all(gap > 29 for gap in gaps), gaps
+    assert len({round(gap) for gap in gaps}) > 4
+
+
+async def failed_once(office: Office) -> list[dict[str, Any]]:
+    rows = await office.deliveries()
+    return rows if all(row["status"] == "pending" and row["attempts"] == 1 for row in rows) else []

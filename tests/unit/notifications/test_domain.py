@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from libs.common.events.notifications import (
     DeliveryAccepted,
+    DeliveryBounced,
+    DeliveryDelivered,
     DeliveryFailed,
     DeliverySuppressed,
     DeliveryUnknown,
@@ -208,7 +210,7 @@ def test_nobody_is_written_to_without_an_address() -> None:
 def test_what_expired_is_not_sent() -> None:
     decision = decide(UNPAID, OWES_1, now=UNPAID.expires_at)
     assert isinstance(decision, Outcome)
-    assert (decision.status, decision.why) == (Status.FAILED, Why.EXPIRED)
+    assert (decision.status, decision.why) == (Status.EXPIRED, Why.EXPIRED)
 
 
 @pytest.mark.parametrize(
@@ -239,7 +241,7 @@ def test_a_try_again_never_comes_after_the_expiry(wait_seconds: float, hours: in
         assert outcome.due_at is not None
         assert now < outcome.due_at < UNPAID.expires_at
     else:
-        assert (outcome.status, outcome.why) == (Status.FAILED, Why.EXPIRED)
+        assert (outcome.status, outcome.why) == (Status.EXPIRED, Why.EXPIRED)
 
 
 def test_every_end_is_told_and_nothing_else() -> None:
@@ -247,6 +249,9 @@ def test_every_end_is_told_and_nothing_else() -> None:
     expected: dict[Status, object] = {
         Status.ACCEPTED: DeliveryAccepted,
         Status.FAILED: DeliveryFailed,
+        Status.EXPIRED: DeliveryFailed,
+        Status.DELIVERED: DeliveryDelivered,
+        Status.BOUNCED: DeliveryBounced,
         Status.SUPPRESSED: DeliverySuppressed,
         Status.UNKNOWN: DeliveryUnknown,
     }
