@@ -76,11 +76,20 @@ def _peers(service: str, settings: CommonSettings) -> dict[str, Look]:
         peers[f"Stripe at {stripe_api_base}"] = lambda: _check_stripe(stripe_api_base, stripe_sk)
     platform_url: str | None = getattr(settings, "platform_webhook_url", None)
     if platform_url:
-        peers[f"phone platform at {urlsplit(platform_url).netloc}"] = lambda: _check_platform(platform_url)
+        peers[f"phone platform at {urlsplit(platform_url).netloc}"] = lambda: _check_answers(platform_url)
     sms_key: SecretStr | None = getattr(settings, "sms_mode_key", None)
     sms_base: str | None = getattr(settings, "smsmode_api_base", None)
     if sms_key and sms_base:
         peers[f"smsmode at {urlsplit(sms_base).netloc}"] = lambda: _check_smsmode(sms_base, sms_key)
+    slack_url: SecretStr | None = getattr(settings, "slack_webhook_url", None)
+    if slack_url and getattr(settings, "why_not_slack", None) is None:
+        parts = urlsplit(slack_url.get_secret_value())
+        # Not the webhook itself: whatever is sent there, the team reads.
+        origin = f"{parts.scheme}://{parts.netloc}/"
+        peers[f"Slack at {parts.netloc}"] = lambda: _check_answers(origin)
+    if getattr(settings, "tinyurl_token", None):
+        tinyurl: str = getattr(settings, "tinyurl_api_base", "")
+        peers[f"TinyURL at {tinyurl}"] = lambda: _check_answers(tinyurl)
     mailer_dsn: SecretStr | None = getattr(settings, "mailer_dsn", None)
     if mailer_dsn:
         parts = urlsplit(mailer_dsn.get_secret_value())
@@ -133,10 +142,10 @@ async def _check_stripe(api_base: str, key: SecretStr) -> None:
     response.raise_for_status()
 
 
-async def _check_platform(url: str) -> None:
+async def _check_answers(url: str) -> None:
     """Any answer will do: it has nothing to say to whoever only asks."""
-    async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as platform:
-        await platform.get(url)
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
+        await client.get(url)
 
 
 async def _check_smsmode(api_base: str, key: SecretStr) -> None:

@@ -12,7 +12,7 @@ import click
 
 from libs.common.errors import MisconfiguredError
 from libs.common.service import ALL_DOORS, Door
-from services.notification_commands import notifications
+from services.message_cli import notifications
 from services.run import MISCONFIGURED_EXIT_CODE, SERVICES
 
 DATA = click.option(
@@ -237,13 +237,13 @@ def check() -> None:
     "[default: that of last time, else 8000]",
 )
 def up(data_dir: Path, *, no_demo: bool, is_demo_forced: bool, port_base: int | None) -> None:
-    """Start everything: Kafka, PostgreSQL, a mail catcher, stand-ins for Stripe, smsmode and the phone
-    platform, and the four services.
+    """Start everything: Kafka, PostgreSQL, a mail catcher, stand-ins for Stripe, smsmode, the phone platform,
+    Slack and TinyURL, and the four services.
 
     What the environment already names is used instead of being started: DATABASE_URL,
-    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN, SMSMODE_API_BASE, PLATFORM_WEBHOOK_URL. Ctrl-C
-    stops everything cleanly; the same command goes on with the same data. One line beginning with RELANCE
-    READY says when all is ready.
+    KAFKA_BOOTSTRAP_SERVERS, STRIPE_API_BASE, MAILER_DSN, SMSMODE_API_BASE, PLATFORM_WEBHOOK_URL,
+    SLACK_WEBHOOK_URL, TINYURL_API_BASE. Ctrl-C stops everything cleanly; the same command goes on with the
+    same data. One line beginning with RELANCE READY says when all is ready.
     """
     from libs.devstack.stack.plan import Demo, Wishes
     from libs.devstack.stack.up import up

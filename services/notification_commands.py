@@ -11,7 +11,8 @@ import click
 
 @click.group()
 def notifications() -> None:
-    """Single messages: those of which nobody can tell whether they left."""
+    """Single messages: what one would say, a test of one, why a delivery went as it did, what became of those
+    of which nobody can tell whether they left."""
 
 
 @notifications.command("unknown")

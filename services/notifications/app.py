@@ -10,8 +10,11 @@ from fastapi import FastAPI
 from libs.common.clock import Clock, utc_now
 from libs.common.jobs import Job
 from libs.common.service import ALL_DOORS, Door, Service
+from libs.integrations.breaker import Breaker
+from libs.integrations.slack import Slack
 from libs.integrations.smsmode import Smsmode
 from libs.integrations.smtp import Smtp
+from libs.integrations.tinyurl import TinyUrl
 from services.notifications import handlers, jobs, routes
 from services.notifications.settings import NotificationsSettings
 
@@ -19,6 +22,10 @@ log = logging.getLogger("relance.notifications")
 
 # Retries and digests come due without an insert that would wake the job.
 LOOK_SECONDS = 1.0
+# What is past its keeping time may wait so long more.
+FORGET_SECONDS = 60.0
+TINYURL_FAILURES = 3
+TINYURL_REST_SECONDS = 30.0
 
 
 def create_app(
@@ -40,6 +47,9 @@ def create_app(
         jobs.Sending(database, jobs.MailCarrier(smtp, settings), settings),
         jobs.Sending(database, jobs.SmsCarrier(smsmode, settings), settings),
     ]
+    slack = slack_of(settings)
+    tinyurl = tinyurl_of(settings)
+    digesting = jobs.Digesting(database, settings)
     look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
     asking = jobs.Asking(database, smsmode, first_seconds=settings.settle_after_seconds)
     return service.app(
@@ -61,9 +71,18 @@ def create_app(
                 if settings.sms_mode_key
                 else []
             ),
+            Job("forget_old", partial(jobs.forget_old, database, settings.keep), FORGET_SECONDS),
+            Job("make_digest", digesting.make_digest, look_seconds),
+            *posting_jobs(service, slack, settings),
+            *shortening_jobs(service, tinyurl, settings),
         ],
-        routes=routes.create_routers(database, settings),
-        closers=[*(sending.finish for sending in sendings), smtp.close, smsmode.close],
+        routes=routes.create_routers(database, settings, tinyurl),
+        closers=[
+            *(sending.finish for sending in sendings),
+            smtp.close,
+            smsmode.close,
+            *(each.close for each in (slack, tinyurl) if each),
+        ],
     )
 
 
@@ -78,3 +97,41 @@ def _smsmode(settings: NotificationsSettings) -> Smsmode:
         status_url=callback_url,
         reply_url=callback_url,
     )
+
+
+def slack_of(settings: NotificationsSettings) -> Slack | None:
+    """None where nothing may go there."""
+    if settings.slack_webhook_url is None or settings.why_not_slack is not None:
+        log.info("nothing is told on Slack: %s", settings.why_not_slack)
+        return None
+    return Slack(
+        settings.slack_webhook_url.get_secret_value(), timeout_seconds=settings.slack_timeout_seconds
+    )
+
+
+def posting_jobs(service: Service, slack: Slack | None, settings: NotificationsSettings) -> list[Job]:
+    if slack is None:
+        return []
+    posting = jobs.Posting(service.database, slack, settings)
+    look_seconds = min(LOOK_SECONDS, settings.poll_seconds)
+    return [Job("post_digests", posting.post_digests, look_seconds, wake_on="team_digests")]
+
+
+def tinyurl_of(settings: NotificationsSettings) -> TinyUrl | None:
+    """None where links stay long."""
+    if settings.tinyurl_token is None:
+        return None
+    return TinyUrl(
+        settings.tinyurl_api_base,
+        settings.tinyurl_token.get_secret_value(),
+        domain=settings.tinyurl_domain,
+        timeout_seconds=settings.tinyurl_timeout_seconds,
+        breaker=Breaker(failures=TINYURL_FAILURES, rest_seconds=TINYURL_REST_SECONDS),
+    )
+
+
+def shortening_jobs(service: Service, tinyurl: TinyUrl | None, settings: NotificationsSettings) -> list[Job]:
+    if tinyurl is None:
+        return []
+    shortening = jobs.Shortening(service.database, tinyurl, settings)
+    return [Job("shorten_links", shortening.shorten_links, settings.poll_seconds, wake_on="short_links")]

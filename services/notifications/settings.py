@@ -15,13 +15,14 @@ from libs.integrations.smtp import MailerDsn, ascii_address
 from services.notifications.domain import AllowList
 from services.notifications.domain.preference_links import PreferenceLinks
 from services.notifications.provider_settings import ProviderSettings, is_loopback
+from services.notifications.team_settings import TeamSettings
 
 # A lease must bear as many slow steps of one send: one on the way, and the answer to the mail itself.
 SLOW_ANSWERS = 2
 
 
-class NotificationsSettings(ProviderSettings):
-    """Notifications' own names, beside the common ones, those of its providers and those of consent."""
+class NotificationsSettings(ProviderSettings, TeamSettings):
+    """Notifications' own names, beside the common ones, its providers', consent's and the team's."""
 
     notifications_database_url: SecretStr | None = Field(
         default=None, description="notifications' own role's URL; none: made from DATABASE_URL"
@@ -40,9 +41,6 @@ class NotificationsSettings(ProviderSettings):
     )
     mail_support_address: str | None = Field(
         default=None, description="the address that mails name for questions; none: people just reply"
-    )
-    team_email: str | None = Field(
-        default=None, description="where the team itself is written to; none: internal mails are not sent"
     )
     mobile_app_url: str | None = Field(
         default=None,
@@ -78,14 +76,6 @@ class NotificationsSettings(ProviderSettings):
         except PermanentFailure as failure:
             raise ValueError(f"MAIL_SENDER must be like Relance <bonjour@example.fr>: {failure}") from failure
         return value
-
-    @field_validator("team_email")
-    @classmethod
-    def _refuse_a_team_without_address(cls, value: str | None) -> str | None:
-        try:
-            return None if value is None else ascii_address(value)
-        except PermanentFailure as failure:
-            raise ValueError(f"TEAM_EMAIL must be an address: {failure}") from failure
 
     @property
     def mail_sender_address(self) -> str:

@@ -108,6 +108,8 @@ async def test_every_printed_address_answers(home: Home) -> None:
     assert "Votre facture" in get(addresses.pop("Boîte aux lettres")).text
     assert "Aucune entreprise" in get(addresses.pop("Plateforme tél.")).text
     assert "Aucun SMS" in get(addresses.pop("SMS (smsmode simulé)")).text
+    assert "Rien à signaler" in get(addresses.pop("Slack de l'équipe")).text
+    assert "app.districall.com/login" in get(addresses.pop("TinyURL")).text
     for label in ("Kafka", "SMTP", "PostgreSQL"):
         place = urlsplit(addresses[label] if "://" in addresses[label] else f"//{addresses.pop(label)}")
         assert place.hostname is not None
@@ -128,12 +130,15 @@ async def test_progress_is_told_while_one_waits_and_the_last_line_is_for_machine
         "Simulateur Stripe",
         "Plateforme tél.",
         "SMS (smsmode simulé)",
+        "Slack de l'équipe",
+        "TinyURL",
         "Migrations",
         *SERVICES,
     ):
         assert f"✓ {part}" in before, part
     words = dict(word.split("=", 1) for word in after.splitlines()[0].split())
-    assert {*SERVICES, "webhooks", "kafka", "stripe", "mails", "platform", "sms", "data"} == words.keys()
+    stand_ins = {"stripe", "mails", "platform", "sms", "slack", "tinyurl"}
+    assert {*SERVICES, *stand_ins, "webhooks", "kafka", "data"} == words.keys()
 
 
 @pytest.mark.parametrize("page", ["/", "/?text=nobody", "/style.css"])

@@ -20,6 +20,8 @@ LABELS = {
     "mails": "Boîte aux lettres",
     "platform": "Plateforme tél.",
     "sms": "SMS (smsmode simulé)",
+    "slack": "Slack de l'équipe",
+    "tinyurl": "TinyURL",
 }
 BACK_SECONDS = 60
 
@@ -57,7 +59,7 @@ async def test_a_killed_part_is_started_again_and_a_renewal_still_ends_in_one_ma
         assert f"! {label} s'est arrêté (signal SIGKILL) : relancé dans " in said
         assert f"✓ {label} relancé (processus {stack.pid_of(part)})" in said
         assert stack.pid_of(part) != killed
-        for name in (*SERVICES, "stripe", "mails", "platform", "sms"):
+        for name in (*SERVICES, "stripe", "mails", "platform", "sms", "slack", "tinyurl"):
             url = life.addresses[name] + ("/readyz" if name in SERVICES else "/")
             await until(answers(url), seconds=BACK_SECONDS, what=f"{name} to answer after the kill of {part}")
 

@@ -103,12 +103,15 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
                 "PLATFORM_WEBHOOK_SECRET": PLATFORM_SECRET,
                 "SMSMODE_API_BASE": sms_provider.control.base_url,
                 "SMS_MODE_KEY": SMS_MODE_KEY,
+                "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/T1/B1/of-somebody-else",
+                "TINYURL_API_BASE": f"http://127.0.0.1:{free_port()}",
             }
             life = await home.start()
             last_line = life.printed().splitlines()[-1]
             assert last_line.startswith("RELANCE READY ")
             assert life.addresses["webhooks"] == webhook_url
-            assert not {"stripe", "mails", "platform", "sms"} & life.addresses.keys()
+            stand_ins = {"stripe", "mails", "platform", "sms", "slack", "tinyurl"}
+            assert not stand_ins & life.addresses.keys()
             assert parts_of(life) == sorted(SERVICES)
             assert sorted(it.name for it in home.data.iterdir() if it.is_dir()) == ["logs"]
             for name in (
@@ -118,6 +121,8 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
                 "MAILER_DSN",
                 "PLATFORM_WEBHOOK_URL",
                 "SMSMODE_API_BASE",
+                "SLACK_WEBHOOK_URL",
+                "TINYURL_API_BASE",
             ):
                 assert f": celui de {name}, rien n'est démarré." in life.printed()
             assert "Pas de démonstration" in life.printed()
@@ -139,7 +144,15 @@ async def test_only_the_mail_server_named_the_other_three_are_started(folder: Pa
             life = await home.start()
             assert "mails" not in life.addresses
             parts = {part for part in parts_of(life) if not part.startswith("postgres")}
-            assert parts == {*SERVICES, "stripe_simulator", "phone_platform", "sms_provider", "java"}
+            assert parts == {
+                *SERVICES,
+                "stripe_simulator",
+                "phone_platform",
+                "sms_provider",
+                "slack_channel",
+                "tinyurl_shortener",
+                "java",
+            }
             assert (home.data / "postgres" / "cluster").is_dir()
             assert "Boîte aux lettres : celui de MAILER_DSN, rien n'est démarré." in life.printed()
             async with SimulatorControl(life.addresses["stripe"]) as control:

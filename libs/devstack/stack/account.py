@@ -95,10 +95,9 @@ def _address_rows(plan: Plan) -> Iterator[tuple[str, str]]:
         yield LABELS["mails"], plan.url_of("mails")
     if plan.starts("stripe"):
         yield LABELS["stripe"], plan.url_of("stripe")
-    if plan.starts("platform"):
-        yield LABELS["platform"], plan.url_of("platform")
-    if plan.starts("sms"):
-        yield LABELS["sms"], plan.url_of("sms")
+    for name in ("platform", "sms", "slack", "tinyurl"):
+        if plan.starts(name):
+            yield LABELS[name], plan.url_of(name)
     yield LABELS["billing"], plan.webhook_url
     # They have no page of their own: what a browser can show of them is whether they can work.
     yield LABELS["notifications"], f"{plan.url_of('notifications')}/readyz"

@@ -37,6 +37,9 @@ DEVELOPMENT: Mapping[str, str] = {
     "RECONCILE_STRIPE_SECONDS": "60",
     "UNPAID_DIGEST_SECONDS": "1",
     "HOURS_MARKETING_MAIL": "always",
+    "TEAM_EMAIL": "equipe@relance.localhost",
+    "TEAM_DIGEST_SECONDS": "5",
+    "SLACK_TIMEOUT_SECONDS": "2",
     "SIGNUP_SCAN_SECONDS": "5",
 }
 
@@ -50,6 +53,7 @@ MADE_ONCE: Mapping[str, str] = {
     "SMS_MODE_KEY": "",
     "SMSMODE_WEBHOOK_TOKEN": "",
     "BREVO_WEBHOOK_TOKEN": "",
+    "TINYURL_TOKEN": "",
 }
 """Secrets that a stack makes for itself, with what each begins with."""
 
@@ -66,6 +70,9 @@ ONLY_FOR: Mapping[str, str] = {
     "SMSMODE_API_BASE": "notifications",
     "SMSMODE_WEBHOOK_TOKEN": "notifications",
     "BREVO_WEBHOOK_TOKEN": "notifications",
+    "SLACK_WEBHOOK_URL": "notifications",
+    "SLACK_ALLOW_LIST": "notifications",
+    "TINYURL_TOKEN": "notifications",
     "JWT_SECRET_KEY": "admin_api",
     "JWT_PUBLIC_KEY": "admin_api",
     "JWT_PASSPHRASE": "admin_api",

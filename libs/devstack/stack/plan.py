@@ -14,6 +14,7 @@ from libs.devstack.stack.folder import DataFolder, State
 from libs.devstack.stack.leftovers import STACK_VARIABLE
 
 PLATFORM_PATH = "/webhooks/relance"
+SLACK_PATH = "/services/TRELANCE/BRELANCE/of-this-machine-only"
 HOST = "127.0.0.1"
 PORT_BASE = 8000
 OFFSETS: Mapping[str, int] = {
@@ -24,6 +25,8 @@ OFFSETS: Mapping[str, int] = {
     "stripe": 10,
     "platform": 20,
     "sms": 21,
+    "slack": 22,
+    "tinyurl": 23,
     "mails": 25,
     "smtp": 26,
     "postgres": 54,
@@ -39,6 +42,8 @@ NAMED_BY: Mapping[str, str] = {
     "stripe": "STRIPE_API_BASE",
     "platform": "PLATFORM_WEBHOOK_URL",
     "sms": "SMSMODE_API_BASE",
+    "slack": "SLACK_WEBHOOK_URL",
+    "tinyurl": "TINYURL_API_BASE",
     "mails": "MAILER_DSN",
     "smtp": "MAILER_DSN",
 }
@@ -54,6 +59,8 @@ LABELS: Mapping[str, str] = {
     "stripe": "Simulateur Stripe",
     "platform": "Plateforme tél.",
     "sms": "SMS (smsmode simulé)",
+    "slack": "Slack de l'équipe",
+    "tinyurl": "TinyURL",
     "kafka": "Kafka",
     "kafka_controller": "Kafka (contrôleur)",
     "postgres": "PostgreSQL",
@@ -139,6 +146,7 @@ def _choose(base: int, state: State, environment: Mapping[str, str], names: list
 
 def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
     addresses = {f"{service.upper()}_PORT": str(ports[service]) for service in SERVICES}
+    addresses["ADMIN_URL"] = f"http://{HOST}:{ports['admin_api']}"
     if "kafka" in ports:
         addresses["KAFKA_BOOTSTRAP_SERVERS"] = f"{HOST}:{ports['kafka']}"
     if "stripe" in ports:
@@ -147,6 +155,10 @@ def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
         addresses["PLATFORM_WEBHOOK_URL"] = f"http://{HOST}:{ports['platform']}{PLATFORM_PATH}"
     if "sms" in ports:
         addresses["SMSMODE_API_BASE"] = f"http://{HOST}:{ports['sms']}"
+    if "slack" in ports:
+        addresses["SLACK_WEBHOOK_URL"] = f"http://{HOST}:{ports['slack']}{SLACK_PATH}"
+    if "tinyurl" in ports:
+        addresses["TINYURL_API_BASE"] = f"http://{HOST}:{ports['tinyurl']}"
     if "smtp" in ports:
         addresses["MAILER_DSN"] = f"smtp://{HOST}:{ports['smtp']}"
     # HOST is a shell's own variable on some machines: there it names the machine, not where to listen.

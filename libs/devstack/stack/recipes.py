@@ -76,6 +76,14 @@ def sms_provider(plan: Plan) -> Command:
     return _stand_in(plan, "sms", "libs.devstack.sms_provider", ["--port", plan.ports["sms"]], secrets)
 
 
+def slack_channel(plan: Plan) -> Command:
+    return _stand_in(plan, "slack", "libs.devstack.slack_channel", ["--port", plan.ports["slack"]])
+
+
+def tinyurl_shortener(plan: Plan) -> Command:
+    return _stand_in(plan, "tinyurl", "libs.devstack.tinyurl_shortener", ["--port", plan.ports["tinyurl"]])
+
+
 def _stand_in(
     plan: Plan,
     name: str,

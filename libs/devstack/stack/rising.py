@@ -43,6 +43,8 @@ class Rising:
             "stripe": self._start_stripe,
             "platform": self._start_platform,
             "sms": self._start_sms_provider,
+            "slack": self._start_slack,
+            "tinyurl": self._start_tinyurl,
         }
         self._at_once([start for name, start in grounds.items() if self._plan.starts(name)])
         self._at_once([self._create_topics, self._migrate])
@@ -90,6 +92,12 @@ class Rising:
 
     def _start_sms_provider(self) -> None:
         self._start_command(recipes.sms_provider(self._plan), self._plan.url_of("sms"))
+
+    def _start_slack(self) -> None:
+        self._start_command(recipes.slack_channel(self._plan), self._plan.url_of("slack"))
+
+    def _start_tinyurl(self) -> None:
+        self._start_command(recipes.tinyurl_shortener(self._plan), self._plan.url_of("tinyurl"))
 
     def _create_topics(self) -> None:
         # Imported here, while nothing waits: it takes a second, and the first line must come at once.

@@ -117,7 +117,7 @@ class _Run:
     def _say_what_differs(self, plan: Plan) -> None:
         for name, wanted in plan.moved.items():
             self._progress.warn(f"Port {wanted} pris : {LABELS[name]} écoute sur {plan.ports[name]}.")
-        for name in ("kafka", "postgres", "stripe", "mails", "platform", "sms"):
+        for name in ("kafka", "postgres", "stripe", "mails", "platform", "sms", "slack", "tinyurl"):
             if not plan.starts(name):
                 self._progress.say(f"{LABELS[name]} : celui de {NAMED_BY[name]}, rien n'est démarré.")
 

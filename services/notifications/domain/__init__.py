@@ -58,8 +58,6 @@ from services.notifications.domain.team import (
     TEAM_ID,
     daily_report,
     dispute_closed,
-    dispute_opened,
-    events_set_aside,
     free_numbers_low,
 )
 
@@ -102,8 +100,6 @@ __all__ = [
     "daily_report",
     "decide",
     "dispute_closed",
-    "dispute_opened",
-    "events_set_aside",
     "fact_of",
     "free_numbers_low",
     "line_changed",

@@ -7,7 +7,6 @@ from datetime import timedelta
 
 from libs.common.events.billing import (
     DisputeClosed,
-    DisputeOpened,
     InvoicePaid,
     InvoiceUnpaid,
     LineCut,
@@ -199,24 +198,11 @@ KINDS: Mapping[str, Kind] = {
         template="free_numbers_low",
         expires_after=timedelta(days=1),
     ),
-    "events_set_aside": Kind(
-        fact=EventSetAside,
-        category=Category.INTERNAL,
-        template="events_set_aside",
-        expires_after=timedelta(days=1),
-    ),
     "daily_report": Kind(
         fact=DailyReportDue,
         category=Category.INTERNAL,
         template="daily_report",
         expires_after=timedelta(days=1),
-    ),
-    "dispute_opened": Kind(
-        fact=DisputeOpened,
-        category=Category.INTERNAL,
-        template="dispute_opened",
-        expires_after=timedelta(days=7),
-        stops=((is_old_news, Why.OLD_NEWS),),
     ),
     "dispute_closed": Kind(
         fact=DisputeClosed,
@@ -224,6 +210,12 @@ KINDS: Mapping[str, Kind] = {
         template="dispute_closed",
         expires_after=timedelta(days=7),
         stops=((is_old_news, Why.OLD_NEWS),),
+    ),
+    "team_digest": Kind(
+        fact=EventSetAside,  # among others: see domain/digests.py
+        category=Category.INTERNAL,
+        template="team_digest",
+        expires_after=timedelta(days=2),
     ),
 }
 """Every kind of message: the fact that makes it, its category, its channels, when it stops being wanted."""

@@ -1,4 +1,4 @@
-"""Messages to the team itself. Their address is a setting, looked up when they are sent."""
+"""Messages to the team itself, beside its digests. Their address is a setting, looked up when they leave."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from libs.common.events import Event
-from libs.common.events.billing import DisputeClosed, DisputeOpened
+from libs.common.events.billing import DisputeClosed
 from libs.common.events.event import uuid_of
-from libs.common.events.operations import EventSetAside
 from libs.common.events.scheduler import DailyReportDue, FreeNumbersLow
 from services.notifications.domain.deliveries import Contact, Message, Status
 
@@ -20,21 +19,10 @@ def free_numbers_low(event: FreeNumbersLow) -> Message:
     return _message("free_numbers_low", f"{event.prefix}:{event.due_on.isoformat()}", event)
 
 
-def events_set_aside(event: EventSetAside) -> Message:
-    """One an hour and service: the first tells; whoever looks sees the others beside it."""
-    hour = event.set_aside_at.strftime("%Y-%m-%dT%H")
-    return _message("events_set_aside", f"{event.service}:{hour}", event)
-
-
 def daily_report(event: DailyReportDue, deliveries: Mapping[Status, int]) -> Message:
     """`deliveries` of the day reported on, by what became of them."""
     counted = {str(status): count for status, count in deliveries.items() if count}
     return _message("daily_report", event.report_on.isoformat(), event, deliveries=counted)
-
-
-def dispute_opened(event: DisputeOpened, contact: Contact) -> Message:
-    happened_at = event.opened_at.isoformat()
-    return _message("dispute_opened", event.dispute_id, event, contact=contact, happened_at=happened_at)
 
 
 def dispute_closed(event: DisputeClosed, contact: Contact) -> Message:

@@ -2,6 +2,7 @@
 
 from services.notifications.handlers import (
     billing,
+    digests,
     directory,
     numbers,
     scheduler,
@@ -10,4 +11,4 @@ from services.notifications.handlers import (
 )
 from services.notifications.handlers.router import router
 
-__all__ = ["billing", "directory", "numbers", "router", "scheduler", "subscriptions", "team"]
+__all__ = ["billing", "digests", "directory", "numbers", "router", "scheduler", "subscriptions", "team"]

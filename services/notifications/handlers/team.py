@@ -1,12 +1,11 @@
-"""What the team itself is told: troubles, disputes, the report of a day."""
+"""What the team is told in mails of their own, beside the digests."""
 
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 
 from libs.common.database import Uow
-from libs.common.events.billing import DisputeClosed, DisputeOpened
-from libs.common.events.operations import EventSetAside
+from libs.common.events.billing import DisputeClosed
 from libs.common.events.scheduler import DailyReportDue, FreeNumbersLow
 from services.notifications import domain, queries
 from services.notifications.domain import TEAM_ID
@@ -21,12 +20,6 @@ async def queue_free_numbers_low_mail(event: FreeNumbersLow, uow: Uow) -> None:
     await queue(domain.free_numbers_low(event), uow)
 
 
-@router.on(EventSetAside)
-async def queue_events_set_aside_mail(event: EventSetAside, uow: Uow) -> None:
-    await uow.lock(str(TEAM_ID))
-    await queue(domain.events_set_aside(event), uow)
-
-
 @router.on(DailyReportDue)
 async def queue_daily_report_mail(event: DailyReportDue, uow: Uow) -> None:
     await uow.lock(str(TEAM_ID))
@@ -35,13 +28,6 @@ async def queue_daily_report_mail(event: DailyReportDue, uow: Uow) -> None:
     )
     deliveries = await queries.count_deliveries(uow.session, since=since, until=until)
     await queue(domain.daily_report(event, deliveries), uow)
-
-
-@router.on(DisputeOpened)
-async def queue_dispute_opened_mail(event: DisputeOpened, uow: Uow) -> None:
-    await lock(event, uow)
-    contact = await queries.find_contact(uow.session, event.company_id)
-    await queue(domain.dispute_opened(event, contact), uow)
 
 
 @router.on(DisputeClosed)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from libs.common.database import Uow
@@ -22,7 +22,9 @@ from services.notifications.domain import (
     Status,
     Why,
 )
+from services.notifications.domain.links import with_short_links
 from services.notifications.jobs.carriers import Carrier
+from services.notifications.jobs.shortening import known_short_links
 from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
@@ -45,10 +47,11 @@ async def claim_due_deliveries(
     if not await queries.try_to_look(uow.session):
         return 1  # somebody is changing whom nothing is sent to; a moment later it is known
     known = await queries.get_knowledge(uow.session, deliveries, now=uow.now)
+    short = await known_short_links(uow, settings, deliveries)
     built: list[Letter] = []
     others: list[Result] = []
     for delivery in deliveries:
-        decision = _decide(delivery, known[delivery.id], carrier, settings, uow.now)
+        decision = _decide(delivery, known[delivery.id], carrier, _Writing(settings, short, uow.now))
         if isinstance(decision, Letter):
             built.append(decision)
         else:
@@ -58,21 +61,33 @@ async def claim_due_deliveries(
     return max(1, len(deliveries))  # others are due, even if another claimer was faster with these
 
 
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """What all letters of a claim are written with."""
+
+    settings: NotificationsSettings
+    short: Mapping[str, str]
+    now: datetime
+
+
 def _decide(
-    delivery: Delivery, known: Knowledge, carrier: Carrier, settings: NotificationsSettings, now: datetime
+    delivery: Delivery,
+    known: Knowledge,
+    carrier: Carrier,
+    writing: _Writing,
 ) -> Letter | Outcome:
     if delivery.kind in INTERNAL:
-        delivery = replace(delivery, recipient=settings.team_email)
+        delivery = replace(delivery, recipient=writing.settings.team_email)
     decision = domain.decide(
         delivery,
         known,
-        now=now,
+        now=writing.now,
         allow_list=carrier.doorkeeper,
-        digest_wait=settings.digest_wait,
-        consent=settings.consent,
+        digest_wait=writing.settings.digest_wait,
+        consent=writing.settings.consent,
     )
     if isinstance(decision, Send):
-        return _build(delivery, decision, carrier, settings, now)
+        return _build(delivery, decision, carrier, writing)
     if decision.status is Status.SUPPRESSED and decision.why in (Why.HARD_BOUNCE, Why.BLOCKED):
         log.warning("delivery %s (%s) cannot reach its recipient: %s",
                     delivery.id, delivery.kind, decision.why)  # fmt: skip
@@ -82,13 +97,19 @@ def _decide(
 
 
 def _build(
-    delivery: Delivery, decision: Send, carrier: Carrier, settings: NotificationsSettings, now: datetime
+    delivery: Delivery,
+    decision: Send,
+    carrier: Carrier,
+    writing: _Writing,
 ) -> Letter | Outcome:
     """The letter; or, for one that cannot be written, its failure: it must not hold up the others."""
+    settings = writing.settings
     house = {**settings.house, **settings.preference_links.objecting(delivery).context}
     context = domain.context_to_send(delivery, decision.open_invoices, house)
+    if settings.shortens(delivery.kind, delivery.channel):
+        context = with_short_links(context, writing.short)
     try:
-        built = carrier.build(delivery, context, now=now)
+        built = carrier.build(delivery, context, now=writing.now)
     except Exception as error:
         log.exception("delivery %s (%s) cannot be built", delivery.id, delivery.kind)
         return Outcome(Status.FAILED, brief(error), Why.CANNOT_BE_BUILT)

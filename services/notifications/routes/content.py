@@ -19,9 +19,13 @@ def create_router(database: Database, settings: NotificationsSettings) -> APIRou
 
     @router.get("/{delivery_id}/content")
     async def show_content(delivery_id: UUID) -> Response:
-        """The mail as `message/rfc822`. 401 without the internal key, 404 for one that was never built."""
+        """The mail as `message/rfc822`. 401 without the internal key, 404 for one that was never built, 410
+        for one whose time (CONTENT_DAYS) is over."""
         async with database.begin() as uow:
             content = await queries.find_content(uow.session, delivery_id)
+            record = await queries.find_delivery(uow.session, delivery_id)
+        if record is not None and record.forgotten_at is not None:
+            raise HTTPException(410, f"contents are kept for {settings.content_days} days; the record stays")
         if content is None:
             raise HTTPException(404, "this delivery has no content")
         return Response(content, media_type="message/rfc822")

@@ -9,13 +9,11 @@ from uuid import UUID
 
 from libs.common.events.billing import (
     DisputeClosed,
-    DisputeOpened,
     SubscriptionCanceled,
     SubscriptionChanged,
     SubscriptionStarted,
 )
 from libs.common.events.directory import NumberAssigned, NumberReleased
-from libs.common.events.operations import EventSetAside
 from libs.common.events.scheduler import (
     DailyReportDue,
     FreeNumbersLow,
@@ -148,12 +146,6 @@ def _to_the_team(name: str, text: str | None) -> dict[str, dict[str, Any]]:
         domain.free_numbers_low(
             FreeNumbersLow(prefix=text or "", free_count=7, threshold=20, due_on=date(2026, 11, 24))
         ),
-        domain.events_set_aside(
-            EventSetAside(
-                service="billing", set_aside_event_id=COMPANY_ID, set_aside_type="stripe.event_received.v1",
-                set_aside_key=text or "", cause=text or "", attempts=20, set_aside_at=AT,
-            )
-        ),
         domain.daily_report(
             DailyReportDue(
                 report_on=date(2026, 11, 23), companies_registered=4, subscriptions_started=2,
@@ -162,18 +154,24 @@ def _to_the_team(name: str, text: str | None) -> dict[str, dict[str, Any]]:
             ),
             {Status.ACCEPTED: 41, Status.FAILED: 1},
         ),
-        domain.dispute_opened(
-            DisputeOpened(
-                **dispute, charge_id=text, amount_cents=2990, currency="eur", reason=text, opened_at=AT
-            ),
-            contact,
-        ),
         domain.dispute_closed(DisputeClosed(**dispute, outcome=text or "lost", closed_at=AT), contact),
     ]  # fmt: skip
-    return {
+    written = {
         message.kind: {"is_internal": message.kind in INTERNAL, **_for_templates(message.context)}
         for message in messages
     }
+    return {**written, "team_digest": _digest(text)}
+
+
+def _digest(text: str | None) -> dict[str, Any]:
+    lines = [{"text": text or "", "link": "https://stripe.test/1"}, {"text": "", "link": None}]
+    group = {
+        "title": text or "",
+        "lines": lines,
+        "others": 3,
+        "link": "https://admin.test/set-aside",
+    }
+    return {"is_internal": True, "summary": text or "", "groups": [group]}
 
 
 FOR_LACK_OF_BETTER = {"is_internal", "company_id"}

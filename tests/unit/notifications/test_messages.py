@@ -92,6 +92,9 @@ def test_links_that_are_none_are_left_out(kind: str) -> None:
             context = {**context, name: "javascript:alert(1)"}
     if "open_invoices" in context:
         context = {**context, "open_invoices": [invoice(None, 1, "data:text/html,x")]}
+    if kind == "team_digest":
+        group = {"title": "", "lines": [{"text": "", "link": "data:text/html,x"}], "others": 1}
+        context = {**context, "groups": [{**group, "link": "javascript:alert(1)"}]}
     content = render(kind, context)
     assert "javascript" not in content.html + content.text
     assert "data:" not in content.html + content.text

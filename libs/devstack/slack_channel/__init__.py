@@ -1,0 +1,1 @@
+"""A stand-in for a Slack channel with an incoming webhook: it takes what Slack takes, and shows it."""
