@@ -14,6 +14,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from gsm0338 import Codec
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from libs.devstack.sms_provider.models import TakenSms, Trouble
@@ -41,7 +42,10 @@ def router(store: SmsStore, simulation: Simulation, reporter: Reporter, key: str
     async def send(request: Request, x_api_key: Annotated[str, Header()] = "") -> Response:
         if not is_ours(x_api_key):
             return _refuse(HTTPStatus.UNAUTHORIZED, "Invalid API key")
-        body = await request.json()
+        try:
+            body = await request.json()
+        except (ClientDisconnect, ValueError):
+            return _refuse(HTTPStatus.BAD_REQUEST, "this is no JSON, or was cut off")
         trouble = simulation.take(_digits(body))
         if trouble is not None:
             await asyncio.sleep(trouble.delay_seconds)

@@ -18,6 +18,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from prometheus_client import Counter
 from pydantic import SecretStr
+from starlette.requests import ClientDisconnect
 
 from libs.common.database import Database, is_outage
 from libs.common.errors import PermanentFailure
@@ -120,10 +121,13 @@ class _Door:
     async def _read(self, request: Request) -> bytes:
         """At most one chunk more than allowed is ever held."""
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > self._max_bytes:
+                    raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large")
+        except ClientDisconnect as error:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "cut_off") from error
         return bytes(body)
 
     async def _store(self, objects: list[dict[str, Any]]) -> int:

@@ -79,7 +79,7 @@ async def test_each_fact_ends_in_exactly_one_mail(office: Office) -> None:
     customer, subscriber, leaver, debtor = (Customer() for _ in range(4))
     facts = facts_of(customer)
     assert facts.keys() | LATER == KINDS.keys(), "every kind is told here"
-    async with office.open(team_email=TEAM):
+    async with office.open(team_email=TEAM, marketing_most_a_day=9, marketing_most_a_week=9):
         for each in (customer, subscriber, leaver, debtor):
             await register(office, each)
         for fact in facts.values():
@@ -207,7 +207,7 @@ async def test_a_warning_of_a_cut_is_worthless_once_paid_or_cut(office: Office, 
     )
     key = (
         await office.world.rows(
-            "notifications", "select dedup_key from deliveries where kind = 'cutoff_warning'"
+            "notifications", "select dedup_key from deliveries where kind = 'cutoff_warning' and channel = 'mail'"
         )
     )[0]["dedup_key"]
     async with office.open(SENDER):
@@ -268,7 +268,7 @@ async def test_a_dispute_names_the_company_that_it_is_with(office: Office) -> No
         await office.until_all(1, "accepted")
         text = await mail_of(office, "dispute_closed")
     assert "Entreprise\u00a0: Éts Ménard" in text
-    assert "Issue\u00a0: perdu" in text
+    assert "Issue\u00a0: gagné" in text
 
 
 async def test_a_subscription_is_thanked_for_by_name(office: Office) -> None:
