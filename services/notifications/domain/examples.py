@@ -71,6 +71,7 @@ def example_fact(
         "paid_with": {"payment_method_id": "pm_2", "label": "Mastercard •••• 4444", "outcome": "paid"},
         "label": "Visa •••• 4242",
         "plan": "Pro",
+        "previous_plan": "Essentiel",
         "prefix": "01",
         "status": "active",
     }
