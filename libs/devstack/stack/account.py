@@ -15,7 +15,7 @@ from libs.devstack.stack.plan import LABELS, Plan
 from libs.devstack.stack.story import CompanyStory, Story, Tried
 
 COLUMNS = 96
-STAND_INS = ("stripe", "mails", "platform", "sms")
+STAND_INS = ("stripe", "mails", "platform", "sms", "slack", "tinyurl")
 
 
 @dataclass(frozen=True)
