@@ -99,7 +99,7 @@ class Cycle:
             )
             attempts = domain.plan_attempts(
                 methods,
-                just_failed_id=unpaid.last_failed_method_id,
+                just_failed=unpaid.last_failure,
                 default_id=unpaid.default_payment_method_id,
                 past_declines=past,
                 policy=self._settings.policy,

@@ -5,6 +5,7 @@ from libs.integrations.stripe.client import Stripe
 from libs.integrations.stripe.objects import (
     Customer,
     Invoice,
+    LastFailure,
     PaymentMethod,
     StripeEvent,
     read_customer,
@@ -27,6 +28,7 @@ __all__ = [
     "Customer",
     "Dispute",
     "Invoice",
+    "LastFailure",
     "PaymentMethod",
     "Refund",
     "SignatureRefused",

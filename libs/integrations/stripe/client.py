@@ -40,7 +40,7 @@ from libs.integrations.stripe.objects import (
     PaymentMethod,
     collecting_method_id,
     default_method_id,
-    last_failed_method_id,
+    last_failure_of,
     payment_intents,
     read_customer,
     read_invoice,
@@ -142,7 +142,7 @@ class Stripe:
             invoice=read_invoice(thing),
             customer=read_customer(customer) if isinstance(customer, dict) else None,
             default_payment_method_id=default_method_id(thing),
-            last_failed_method_id=last_failed_method_id(payment_intents(thing.get("payments") or {})),
+            last_failure=last_failure_of(payment_intents(thing.get("payments") or {})),
         )
 
     async def list_payment_methods(self, customer_id: str) -> list[PaymentMethod]:

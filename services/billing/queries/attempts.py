@@ -27,8 +27,9 @@ _LIST_ATTEMPTS = text("""
 
 _ADD_ATTEMPT = text("""
     insert into payment_attempts (invoice_id, attempt_count, payment_method_id, position, label, fingerprint,
-                                  state, why)
-    values (:invoice_id, :attempt_count, :payment_method_id, :position, :label, :fingerprint, :state, :why)
+                                  state, why, decline_code, settled_at)
+    values (:invoice_id, :attempt_count, :payment_method_id, :position, :label, :fingerprint, :state, :why,
+            cast(:decline_code as text), case when cast(:decline_code as text) is not null then now() end)
     on conflict do nothing
 """)
 
@@ -93,6 +94,7 @@ async def add_attempts(
             "fingerprint": a.fingerprint,
             "state": a.state,
             "why": a.why,
+            "decline_code": a.decline_code,
         }
         for a in attempts
     ]

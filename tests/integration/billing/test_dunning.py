@@ -142,6 +142,25 @@ async def test_three_d_secure_asks_the_customer_instead_of_the_unpaid_notice(bil
     assert await billing.world.told(InvoiceUnpaid) == []
 
 
+async def test_a_default_card_that_needs_three_d_secure_asks_the_customer_too(billing: Billing) -> None:
+    from libs.common.events.billing import PaymentActionRequired
+
+    made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=["3ds", "decline"])
+    await billing.at_rest()
+    assert [r.invoice_id for r in await billing.world.told(PaymentActionRequired)] == [made.invoice]
+    assert await billing.world.told(InvoiceUnpaid) == []
+
+
+async def test_a_card_that_stripes_own_attempt_proved_lost_is_not_tried_later(billing: Billing) -> None:
+    cards = ["decline_lost_card", "decline_stolen_card"]  # after the second one Stripe itself charges no more
+    made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=cards)
+    await billing.at_rest()
+    await billing.stripe.attempt(made.invoice)
+    await billing.at_rest()
+    assert [u.attempt_count for u in await billing.world.told(InvoiceUnpaid)] == [1, 2]
+    assert set((await tries_by_method(billing, made.invoice)).values()) == {1}
+
+
 async def test_a_debit_in_processing_is_waited_for(billing: Billing) -> None:
     made = await billing.stripe.renewal_fails(
         name="F", email="f@example.fr", cards=["decline", "decline", "processing"]
