@@ -1,6 +1,6 @@
 """Stripe: the signature on its webhooks, the shape of its objects, its API. Its words stop in this folder."""
 
-from libs.integrations.stripe.answers import Charge, ChargeOutcome
+from libs.integrations.stripe.answers import Charge, ChargeOutcome, refusal
 from libs.integrations.stripe.client import Stripe
 from libs.integrations.stripe.objects import (
     Customer,
@@ -41,5 +41,6 @@ __all__ = [
     "read_invoice",
     "read_refund",
     "read_subscription",
+    "refusal",
     "verify_signature",
 ]

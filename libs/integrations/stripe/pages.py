@@ -33,3 +33,5 @@ class Unpaid:
     default_payment_method_id: str | None
     """The invoice's own, else its subscription's, else the customer's."""
     last_failure: LastFailure | None
+    collecting_method_id: str | None
+    """The method that paid, or whose payment is still under way."""

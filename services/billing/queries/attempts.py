@@ -54,11 +54,6 @@ _MARK_SERVER_FAILURE = text("""
       and payment_method_id = :payment_method_id
 """)
 
-_FAIL_PROCESSING = text("""
-    update payment_attempts set state = 'declined', decline_code = 'processing_failed', settled_at = now()
-    where invoice_id = :invoice_id and attempt_count = :attempt_count and state = 'processing'
-""")
-
 # Stripe would answer the old key with the refusal of that time.
 _MARK_UNTRIED = text("""
     update payment_attempts
@@ -159,10 +154,6 @@ async def mark_server_failure(
         "counted": counted,
     }
     await session.execute(_MARK_SERVER_FAILURE, values)
-
-
-async def mark_processing_failed(session: AsyncSession, invoice_id: str, attempt_count: int) -> None:
-    await session.execute(_FAIL_PROCESSING, {"invoice_id": invoice_id, "attempt_count": attempt_count})
 
 
 async def list_past_declines(session: AsyncSession, fingerprints: Sequence[str]) -> Mapping[str, PastDecline]:
