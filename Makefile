@@ -15,7 +15,7 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test bench bench-first-of-month storm check format lock install
+.PHONY: help up down reset test bench bench-first-of-month storm tempest check format lock install
 
 help: ## Say what there is (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ bench-first-of-month: $(DEV) ## Measure: 50,000 invoices fail while Stripe is sl
 
 storm: $(DEV) ## The storm, with 200 customers for each kill too
 	RELANCE_STORM_KILL_CUSTOMERS=200 $(BIN)/python -m pytest tests/faults -s $(ARGS)
+
+tempest: $(DEV) ## 1,000 customers with mixed outcomes, 50 kill -9 of billing's worker; prints its account
+	RELANCE_MIXED_CUSTOMERS=1000 RELANCE_MIXED_KILLS=50 \
+		$(BIN)/python -m pytest tests/faults/test_mixed_storm.py -s $(ARGS)
 
 check: $(DEV) ## Lint, format, types, imports
 	$(BIN)/ruff check .
