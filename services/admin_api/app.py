@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from fastapi import FastAPI
 
 from libs.common.clock import Clock, utc_now
@@ -21,6 +23,8 @@ def create_app(
         routes=[
             routes.create_pages(),
             routes.directory.create_router(service.database),
+            routes.contacts.create_router(service.database),
+            routes.numbers.create_router(service.database, rest=timedelta(days=settings.number_rest_days)),
             routes.wishes.create_router(service.database),
         ],
     )

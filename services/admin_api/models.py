@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Index, Integer, Text, Uuid
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Identity, Index, Integer, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -36,6 +36,67 @@ class Company(Model):
     legacy_enterprise_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     registered_at: Mapped[datetime]
     created_at: Mapped[datetime]
+
+
+class Contact(Model):
+    """Somebody of a company."""
+
+    __tablename__ = "contacts"
+
+    contact_id: Mapped[UUID] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID] = mapped_column(ForeignKey("companies.company_id"))
+    first_name: Mapped[str]
+    last_name: Mapped[str]
+    email: Mapped[str | None]
+    phone: Mapped[str | None]
+    role: Mapped[str | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    __table_args__ = (Index("contacts_of_company", "company_id", "created_at"),)
+
+
+class Number(Model):
+    """A phone number of ours: a company's, or free from a moment on. `tc` is the line's short reference."""
+
+    __tablename__ = "numbers"
+
+    number: Mapped[str] = mapped_column(primary_key=True)
+    tc: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
+    company_id: Mapped[UUID | None] = mapped_column(ForeignKey("companies.company_id"))
+    stocked_at: Mapped[datetime]
+    assigned_at: Mapped[datetime | None]
+    free_from: Mapped[datetime] = mapped_column(server_default=text("'1970-01-01'"))
+    legacy_contract_id: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index("numbers_of_company", "company_id", postgresql_where=text("company_id is not null")),
+        Index(
+            "numbers_free",
+            "number",
+            postgresql_ops={"number": "text_pattern_ops"},
+            postgresql_where=text("company_id is null"),
+        ),
+    )
+
+
+class Assignment(Model):
+    """Who had a number, from when to when; rows are only added and closed."""
+
+    __tablename__ = "assignments"
+
+    number: Mapped[str] = mapped_column(ForeignKey("numbers.number"), primary_key=True)
+    assigned_at: Mapped[datetime] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    legacy_contract_id: Mapped[int | None] = mapped_column(BigInteger)
+    released_at: Mapped[datetime | None]
+    why: Mapped[str | None]
+    released_by: Mapped[str | None]
+
+    __table_args__ = (
+        Index("assignments_of_company", "company_id", "assigned_at"),
+        Index("assignments_open", "number", unique=True, postgresql_where=text("released_at is null")),
+    )
 
 
 class Delivery(Model):

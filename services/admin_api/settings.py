@@ -17,6 +17,9 @@ class AdminApiSettings(CommonSettings):
     interne_apikey: SecretStr = Field(
         description="at least 16 characters; opens the internal doors, in the header X-Api-Key"
     )
+    number_rest_days: int = Field(
+        default=90, ge=0, description="days for which a number that was taken back is given to nobody"
+    )
 
     @field_validator("interne_apikey")
     @classmethod

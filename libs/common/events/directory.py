@@ -45,6 +45,20 @@ class CompanyUpdated(CompanyEvent):
     updated_at: datetime
 
 
+class NumberStocked(Event):
+    """A phone number is ours to give."""
+
+    type: ClassVar[str] = "directory.number_stocked.v1"
+    identity: ClassVar[tuple[str, ...]] = ("number", "stocked_at")
+
+    number: str
+    stocked_at: datetime
+
+    @property
+    def key(self) -> str:
+        return self.number
+
+
 class NumberAssigned(CompanyEvent):
     """A phone number was given to a company."""
 

@@ -1,6 +1,7 @@
-"""The admin API's HTTP doors: `directory` for what it owns and shows, `wishes` for what people want done."""
+"""The admin API's HTTP doors: what it owns and shows (`directory`, `contacts`, `numbers`), what is wanted
+(`wishes`)."""
 
-from services.admin_api.routes import directory, wishes
+from services.admin_api.routes import contacts, directory, numbers, wishes
 from services.admin_api.routes.directory import create_pages
 
-__all__ = ["create_pages", "directory", "wishes"]
+__all__ = ["contacts", "create_pages", "directory", "numbers", "wishes"]

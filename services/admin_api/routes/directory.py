@@ -16,6 +16,7 @@ from services.admin_api import domain, queries
 from services.admin_api.domain import Company, InvalidError, Registration
 from services.admin_api.forms import (
     CompanyAnswer,
+    CompanyChangeForm,
     CompanyForm,
     DeliveriesAnswer,
     DeliveryAnswer,
@@ -61,6 +62,21 @@ def create_router(database: Database) -> APIRouter:
             company = await queries.find_company(uow.session, company_id)
         if company is None:
             raise no_company(company_id)
+        return CompanyAnswer.model_validate(company)
+
+    @router.patch("/companies/{company_id}")
+    async def change_company(company_id: UUID, form: CompanyChangeForm) -> CompanyAnswer:
+        """Its name and addresses. What is the same already is told to nobody."""
+        async with database.begin() as uow:
+            await uow.lock(str(company_id))
+            known = await queries.find_company(uow.session, company_id)
+            if known is None:
+                raise no_company(company_id)
+            company = domain.changed(known, form.changes())
+            told = domain.company_updated(known, company, uow.now)
+            if told is not None:
+                await queries.change_company(uow.session, company)
+                await uow.publish(told)
         return CompanyAnswer.model_validate(company)
 
     @router.get("/companies/{company_id}/deliveries")

@@ -17,7 +17,8 @@ from libs.common.events.notifications import (
     DeliveryUnknown,
 )
 from libs.common.router import Heard
-from services.admin_api import handlers, queries
+from services.admin_api import handlers
+from services.admin_api.queries import deliveries
 from tests.integration.admin_api.builders import COMPANY, NOW, admin, admin_database, heard, sent
 from tests.world import World, until
 
@@ -149,7 +150,7 @@ async def test_a_page_of_deliveries_is_read_by_index(world: World) -> None:
     await world.rows("admin_api", "analyze deliveries")
     values = {"company_ids": [company.company_id], "before_at": None, "before_id": None, "limit": 50}
     async with admin_database(world) as database, database.begin() as uow:
-        rows = await uow.session.execute(text("explain " + queries._LIST_DELIVERIES.text), values)
+        rows = await uow.session.execute(text("explain " + deliveries._LIST_DELIVERIES.text), values)
         plan = "\n".join(str(row[0]) for row in rows)
     assert "deliveries_of_company" in plan
     assert "Seq Scan on deliveries" not in plan

@@ -1,4 +1,4 @@
-"""What callers send and get: the shapes of the API's JSON, and the cursors of its lists."""
+"""Read models as the API shows them, and the cursors of its lists."""
 
 from __future__ import annotations
 
@@ -6,63 +6,14 @@ import base64
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict
 
-from services.admin_api import domain
-from services.admin_api.domain import InvalidError, Registration
-from services.admin_api.problems import OUR_OWN, invalid
+from services.admin_api.problems import invalid
 
 T = TypeVar("T")
-
-LARGEST_LEGACY_ID = 2**63 - 1
-
-
-def by(clean: Callable[[str], str]) -> AfterValidator:
-    """A field cleaned by one of our own functions, whose refusal is the field's error."""
-
-    def check(text: str) -> str:
-        try:
-            return clean(text)
-        except InvalidError as error:
-            # As a value, not as the template: braces in it are nobody's placeholders.
-            raise PydanticCustomError(OUR_OWN + error.code, "{message}", {"message": str(error)}) from error
-
-    return AfterValidator(check)
-
-
-class CompanyForm(BaseModel):
-    """A company to register. With `company_id`, sending it again registers nothing twice."""
-
-    model_config = ConfigDict(extra="forbid", strict=False)
-
-    name: Annotated[str, by(domain.clean_name)]
-    email: Annotated[str, by(domain.clean_email)]
-    phone: Annotated[str, by(domain.clean_phone)] | None = None
-    stripe_customer_id: Annotated[str, by(domain.clean_stripe_customer_id)] | None = None
-    legacy_enterprise_id: Annotated[int, Field(ge=1, le=LARGEST_LEGACY_ID)] | None = None
-    registered_at: AwareDatetime | None = None
-    company_id: UUID | None = None
-
-    def registration(self) -> Registration:
-        return Registration(**self.model_dump())
-
-
-class CompanyAnswer(BaseModel):
-    """A company of the directory."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    company_id: UUID
-    name: str
-    email: str
-    phone: str | None
-    stripe_customer_id: str | None
-    legacy_enterprise_id: int | None
-    registered_at: datetime
 
 
 class DeliveryAnswer(BaseModel):

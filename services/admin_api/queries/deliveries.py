@@ -1,4 +1,4 @@
-"""The admin API's SQL: the directory, and the read models with their folds."""
+"""Read model: what became of each delivery."""
 
 from __future__ import annotations
 
@@ -13,49 +13,6 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.envelope import Envelope
-from libs.common.events.operations import EventSetAside
-from libs.common.router import Heard
-from services.admin_api.domain import Company
-
-_COMPANY = "company_id, name, email, phone, stripe_customer_id, legacy_enterprise_id, registered_at"
-
-_ADD_COMPANY = text(f"""
-    insert into companies ({_COMPANY}, created_at)
-    values (:company_id, :name, :email, :phone, :stripe_customer_id, :legacy_enterprise_id, :registered_at,
-            :now)
-    on conflict do nothing returning company_id
-""")  # noqa: S608 - our own fragment
-
-_FIND_COMPANY = text(f"select {_COMPANY} from companies where company_id = :company_id")  # noqa: S608
-
-_FIND_HOLDER = text("""
-    select company_id, stripe_customer_id = :stripe_customer_id as has_stripe_customer_id from companies
-    where stripe_customer_id = :stripe_customer_id or legacy_enterprise_id = :legacy_enterprise_id
-    order by has_stripe_customer_id desc nulls last limit 1
-""")
-
-
-async def add_company(session: AsyncSession, company: Company, now: datetime) -> bool:
-    """False when its id, its Stripe customer or its legacy id is another company's already."""
-    values = {name: getattr(company, name) for name in Company.__slots__}
-    return (await session.execute(_ADD_COMPANY, {**values, "now": now})).first() is not None
-
-
-async def find_company(session: AsyncSession, company_id: UUID) -> Company | None:
-    row = (await session.execute(_FIND_COMPANY, {"company_id": company_id})).one_or_none()
-    return None if row is None else Company(**row._mapping)
-
-
-async def find_holder(session: AsyncSession, company: Company) -> tuple[UUID, str] | None:
-    """Whose the Stripe customer or the legacy id of this company is, and which of the two fields it is."""
-    values = {
-        "stripe_customer_id": company.stripe_customer_id,
-        "legacy_enterprise_id": company.legacy_enterprise_id,
-    }
-    row = (await session.execute(_FIND_HOLDER, values)).one_or_none()
-    if row is None:
-        return None
-    return row.company_id, "stripe_customer_id" if row.has_stripe_customer_id else "legacy_enterprise_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,58 +112,3 @@ async def list_deliveries(
         "limit": limit,
     }
     return list((await session.execute(_LIST_DELIVERIES, values)).all())
-
-
-# An event that was replayed in vain is set aside again, with more attempts: the last time is what is shown.
-_FOLD_SET_ASIDE = text("""
-    insert into set_aside as s (service, event_id, type, key, cause, attempts, at, traceparent)
-    select distinct on (service, event_id) service, event_id, type, key, cause, attempts, at, traceparent
-    from unnest(
-        cast(:services as text[]), cast(:event_ids as uuid[]), cast(:types as text[]), cast(:keys as text[]),
-        cast(:causes as text[]), cast(:attempts as int[]), cast(:at as timestamptz[]),
-        cast(:traceparents as text[])
-    ) as heard (service, event_id, type, key, cause, attempts, at, traceparent)
-    order by service, event_id, attempts desc
-    on conflict (service, event_id) do update set
-        type = excluded.type, key = excluded.key, cause = excluded.cause, attempts = excluded.attempts,
-        at = excluded.at, traceparent = excluded.traceparent
-    where s.attempts < excluded.attempts
-""")
-
-
-async def fold_set_aside(session: AsyncSession, heard: Sequence[Heard[EventSetAside]]) -> None:
-    await session.execute(
-        _FOLD_SET_ASIDE,
-        {
-            "services": [h.event.service for h in heard],
-            "event_ids": [h.event.set_aside_event_id for h in heard],
-            "types": [h.event.set_aside_type for h in heard],
-            "keys": [h.event.set_aside_key for h in heard],
-            "causes": [h.event.cause for h in heard],
-            "attempts": [h.event.attempts for h in heard],
-            "at": [h.event.set_aside_at for h in heard],
-            "traceparents": [h.envelope.traceparent for h in heard],
-        },
-    )
-
-
-_LIST_SET_ASIDE = text("""
-    select service, event_id, type, key, cause, attempts, at from set_aside
-    where (at, event_id, service) < (coalesce(cast(:before_at as timestamptz), 'infinity'),
-                                     cast(:before_id as uuid), cast(:before_service as text))
-    order by at desc, event_id desc, service desc limit :limit
-""")
-
-
-async def list_set_aside(
-    session: AsyncSession, *, before: tuple[datetime, UUID, str] | None, limit: int
-) -> list[Row[Any]]:
-    """Newest first, from after the place (`at`, `event_id`, `service`) where the page before ended."""
-    before_at, before_id, before_service = before or (None, None, None)
-    values = {
-        "before_at": before_at,
-        "before_id": before_id,
-        "before_service": before_service,
-        "limit": limit,
-    }
-    return list((await session.execute(_LIST_SET_ASIDE, values)).all())

@@ -1,0 +1,54 @@
+"""The people of a company: seen, saved, removed."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from fastapi import APIRouter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from libs.common.database import Database
+from services.admin_api import queries
+from services.admin_api.forms import ContactAnswer, ContactForm, ContactsAnswer
+from services.admin_api.problems import Problem
+from services.admin_api.routes.directory import KEY, no_company
+
+
+def create_router(database: Database) -> APIRouter:
+    router = APIRouter(prefix="/api/companies/{company_id}/contacts", dependencies=[KEY])
+
+    @router.get("")
+    async def list_contacts(company_id: UUID) -> ContactsAnswer:
+        async with database.begin() as uow:
+            await _check_company(company_id, uow.session)
+            rows = await queries.list_contacts(uow.session, company_id)
+        return ContactsAnswer(contacts=[ContactAnswer.model_validate(row) for row in rows])
+
+    @router.put("/{contact_id}")
+    async def save_contact(company_id: UUID, contact_id: UUID, form: ContactForm) -> ContactAnswer:
+        """A new contact under an id of the caller's choice, or the same one with other data."""
+        contact = form.contact(company_id, contact_id)
+        async with database.begin() as uow:
+            await _check_company(company_id, uow.session)
+            if not await queries.save_contact(uow.session, contact, uow.now):
+                raise Problem(
+                    409,
+                    "contact_of_another_company",
+                    "Ce contact est celui d'une autre entreprise",
+                    "Choisissez un autre contact_id, ou l'entreprise de ce contact.",
+                )
+        return ContactAnswer.model_validate(contact)
+
+    @router.delete("/{contact_id}", status_code=204)
+    async def delete_contact(company_id: UUID, contact_id: UUID) -> None:
+        """Also when there is none any more."""
+        async with database.begin() as uow:
+            await _check_company(company_id, uow.session)
+            await queries.delete_contact(uow.session, company_id, contact_id)
+
+    return router
+
+
+async def _check_company(company_id: UUID, session: AsyncSession) -> None:
+    if await queries.find_company(session, company_id) is None:
+        raise no_company(company_id)
