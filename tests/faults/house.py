@@ -24,7 +24,7 @@ from tests.world import World
 
 KEY = "sk_test_simulator"
 SECRET = "whsec_for_tests_only"
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 1.0
 # How long a worker lives once it can work; it takes about two seconds to get there.
 LIVES_SECONDS = (0.1, 6.0)
 # Now and then it is killed while it starts.
