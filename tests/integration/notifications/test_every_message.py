@@ -207,7 +207,8 @@ async def test_a_warning_of_a_cut_is_worthless_once_paid_or_cut(office: Office, 
     )
     key = (
         await office.world.rows(
-            "notifications", "select dedup_key from deliveries where kind = 'cutoff_warning' and channel = 'mail'"
+            "notifications",
+            "select dedup_key from deliveries where kind = 'cutoff_warning' and channel = 'mail'",
         )
     )[0]["dedup_key"]
     async with office.open(SENDER):
