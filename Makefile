@@ -15,7 +15,7 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test bench bench-first-of-month bench-scale storm kills check format lock install
+.PHONY: help up down reset test bench bench-first-of-month bench-scale storm tempest kills check format lock install
 
 help: ## Say what there is (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,10 @@ storm: $(DEV) ## The storm, with 200 customers for each kill too
 
 kills: $(DEV) ## notifications killed 200 times during 20,000 deliveries
 	RELANCE_KILLS=200 RELANCE_KILL_DELIVERIES=20000 $(BIN)/python -m pytest tests/faults/test_killed_senders.py -s $(ARGS)
+
+tempest: $(DEV) ## 1,000 customers with mixed outcomes, 50 kill -9 of billing's worker; prints its account
+	RELANCE_MIXED_CUSTOMERS=1000 RELANCE_MIXED_KILLS=50 \
+		$(BIN)/python -m pytest tests/faults/test_mixed_storm.py -s $(ARGS)
 
 check: $(DEV) ## Lint, format, types, imports
 	$(BIN)/ruff check .

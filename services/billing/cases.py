@@ -96,8 +96,6 @@ async def _begin_cycle(uow: Uow, scene: Scene, case: Case | None) -> None:
 
 async def _resume_cycle(uow: Uow, scene: Scene) -> None:
     assert scene.row is not None, "only a case that waits is resumed"
-    attempt_count = scene.row.case.attempt_count
-    await queries.attempts.mark_processing_failed(uow.session, scene.invoice.id, attempt_count)
     await queries.cases.mark_due(uow.session, scene.invoice.id)
 
 

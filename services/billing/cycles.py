@@ -22,6 +22,7 @@ from services.billing import domain, queries
 from services.billing.cases import Scene, carry_out
 from services.billing.claims import LostClaimError
 from services.billing.domain import AllTried, Attempt, AttemptState, CaseState, TryBegun, TrySettled
+from services.billing.looks import look, look_at_debit
 from services.billing.queries.cases import CaseRow
 from services.billing.queries.debtors import Debtor
 from services.billing.queries.stripe_copy import CustomerCopy
@@ -32,6 +33,8 @@ log = logging.getLogger("relance.dunning")
 # Stripe keeps a key for at least 24 hours; older tries are looked up before they are repeated.
 KEYS_LIVE = timedelta(hours=20)
 SERVER_FAILURES_BEFORE_LOOKING = 2
+# One that is being processed is looked at when Stripe tells that something failed.
+UNSETTLED = (AttemptState.PLANNED, AttemptState.TRYING, AttemptState.PROCESSING)
 
 
 class Held:
@@ -66,8 +69,7 @@ class Cycle:
         if any(a.state is AttemptState.PLANNED for a in attempts):
             await self._write_flags("manualAttempt")
         for attempt in attempts:
-            is_open = attempt.state in (AttemptState.PLANNED, AttemptState.TRYING)
-            if is_open and not await self._try(attempt):
+            if attempt.state in UNSETTLED and not await self._try(attempt):
                 return
         await self._finish()
 
@@ -99,7 +101,7 @@ class Cycle:
             )
             attempts = domain.plan_attempts(
                 methods,
-                just_failed_id=unpaid.last_failed_method_id,
+                just_failed=unpaid.last_failure,
                 default_id=unpaid.default_payment_method_id,
                 past_declines=past,
                 policy=self._settings.policy,
@@ -155,20 +157,33 @@ class Cycle:
     async def _begin(self, attempt: Attempt) -> bool:
         async with self._hold() as held:
             step = domain.advance(held.row.case, TryBegun())
-            if step.why_not and attempt.state is not AttemptState.TRYING:
+            if step.why_not and attempt.state is AttemptState.PLANNED:
                 return False
             if step.case is not None:
                 await queries.cases.save_case(held.session, self._invoice_id, step.case)
-            await queries.attempts.mark_trying(held.session, self._invoice_id, self._attempt_count, attempt)
+            if attempt.state is not AttemptState.PROCESSING:
+                await queries.attempts.mark_trying(
+                    held.session, self._invoice_id, self._attempt_count, attempt
+                )
             return True
 
     async def _charge(self, attempt: Attempt) -> Charge:
         """The try's answer, by asking under its key, or by looking when asking could charge twice."""
+        if attempt.state is AttemptState.PROCESSING:
+            return await look_at_debit(self._stripe, self._invoice_id, attempt)
         if self._must_look_first(attempt):
-            found = await self._look(attempt)
+            found = await look(self._stripe, self._invoice_id, attempt)
             if found is not None:
                 return found
             attempt = await self._with_new_key(attempt)
+        charge = await self._ask(attempt)
+        is_debit = charge.outcome is ChargeOutcome.PROCESSING and not charge.is_elsewhere
+        if is_debit and attempt.state is AttemptState.TRYING:
+            # Perhaps the answer of then, given again for the same key: the debit may have failed since.
+            return await look_at_debit(self._stripe, self._invoice_id, attempt)
+        return charge
+
+    async def _ask(self, attempt: Attempt) -> Charge:
         key = domain.attempt_key(
             self._invoice_id, self._attempt_count, attempt.payment_method_id, attempt.key_version
         )
@@ -190,8 +205,7 @@ class Cycle:
             raise
         if charge.is_unclear:
             # Somebody else's payment may be under way; nobody is dunned for that.
-            found = await self._look(attempt)
-            charge = replace(found, decline_code=charge.decline_code) if found else charge
+            return await look(self._stripe, self._invoice_id, attempt) or charge
         return charge
 
     def _must_look_first(self, attempt: Attempt) -> bool:
@@ -199,20 +213,6 @@ class Cycle:
             return False
         is_old = attempt.started_at is not None and self._clock() - attempt.started_at > KEYS_LIVE
         return is_old or attempt.server_failures >= SERVER_FAILURES_BEFORE_LOOKING
-
-    async def _look(self, attempt: Attempt) -> Charge | None:
-        """What the charges say; None is the proof that nothing was charged and nothing is under way."""
-        invoice = await self._stripe.get_invoice(self._invoice_id)
-        collecting_id = await self._stripe.find_collecting_method_id(self._invoice_id)
-        if invoice.status == "paid":
-            is_ours = collecting_id == attempt.payment_method_id
-            outcome = ChargeOutcome.SUCCEEDED if is_ours else ChargeOutcome.ALREADY_PAID
-            return Charge(outcome, invoice=invoice)
-        if invoice.status != "open":
-            return Charge(ChargeOutcome.NOT_OPEN, invoice=invoice)
-        if collecting_id is not None:
-            return Charge(ChargeOutcome.PROCESSING, invoice=invoice)
-        return None
 
     async def _with_new_key(self, attempt: Attempt) -> Attempt:
         renewed = replace(attempt, key_version=attempt.key_version + 1, server_failures=0)

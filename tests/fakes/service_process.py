@@ -79,14 +79,18 @@ def environment_of(world: World, **changed: object) -> dict[str, str]:
 
 @asynccontextmanager
 async def service_process(
-    world: World, service: str, folder: Path, **changed: object
+    world: World, service: str, folder: Path, doors: str | None = None, /, **changed: object
 ) -> AsyncIterator[ServiceProcess]:
-    """`relance run SERVICE` with the settings of the world; killed at the end if it is still there."""
-    port, output = free_port(), folder / f"{service}.log"
+    """`relance run SERVICE` with the settings of the world; killed at the end if it is still there.
+
+    `doors` are those that it opens, such as `kafka,clock`; None: all of them.
+    """
+    port, output = changed.pop(f"{service}_port", None) or free_port(), folder / f"{service}.log"
     environment = environment_of(world, **{f"{service}_port": port}, **changed)
+    chosen = [] if doors is None else ["--doors", doors]
     with output.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
-            RELANCE, "run", service, env=environment, stdout=log, stderr=log, cwd=folder
+            RELANCE, "run", service, *chosen, env=environment, stdout=log, stderr=log, cwd=folder
         )
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
         try:

@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Outcome = Literal["pay", "decline", "authenticate", "process"]
@@ -38,10 +38,14 @@ _MESSAGES = {
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What happens when a payment method is charged; `decline_code` is set for a decline only."""
+    """What happens when a payment method is charged; `decline_code` is set for a decline only.
+
+    `loses_answer`: the first answer to each `pay` with it is lost on the way, after the charge.
+    """
 
     outcome: Outcome
     decline_code: str | None = None
+    loses_answer: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,11 +126,14 @@ _SIMULATED = {"pay": PAY, "3ds": AUTHENTICATE, "processing": PROCESS, "decline":
 
 
 def behaviour_named(name: str) -> Behaviour:
-    """`pay`, `3ds`, `processing`, `decline` or `decline_<decline_code>`.
+    """`pay`, `3ds`, `processing`, `decline` or `decline_<decline_code>`; with `lost_` before it, the first
+    answer to a `pay` is lost.
 
     Raises:
         ValueError: for any other name.
     """
+    if name.startswith("lost_"):
+        return replace(behaviour_named(name.removeprefix("lost_")), loses_answer=True)
     if name in _SIMULATED:
         return _SIMULATED[name]
     if name.startswith("decline_"):

@@ -116,8 +116,9 @@ class SimulatorControl:
     ) -> RenewalMade:
         """A new customer's subscription is renewed and charged once on its first card.
 
-        `cards`: `decline`, `decline_<decline_code>`, `pay`, `3ds`, `processing` (each another card), or a
-        Stripe test token or number. It is a failure as long as the first one does not pay.
+        `cards`: `decline`, `decline_<decline_code>`, `pay`, `3ds`, `processing` (each another card; with
+        `lost_` before it, the first answer to a `pay` with it is lost after the charge), or a Stripe test
+        token or number. It is a failure as long as the first one does not pay.
         """
         made = await self._post(
             "/renewals",

@@ -1,10 +1,11 @@
 """Stripe: the signature on its webhooks, the shape of its objects, its API. Its words stop in this folder."""
 
-from libs.integrations.stripe.answers import Charge, ChargeOutcome
+from libs.integrations.stripe.answers import Charge, ChargeOutcome, refusal
 from libs.integrations.stripe.client import Stripe
 from libs.integrations.stripe.objects import (
     Customer,
     Invoice,
+    LastFailure,
     PaymentMethod,
     StripeEvent,
     read_customer,
@@ -28,6 +29,7 @@ __all__ = [
     "Customer",
     "Dispute",
     "Invoice",
+    "LastFailure",
     "PaymentMethod",
     "Refund",
     "SignatureRefused",
@@ -41,5 +43,6 @@ __all__ = [
     "read_payment_method",
     "read_refund",
     "read_subscription",
+    "refusal",
     "verify_signature",
 ]

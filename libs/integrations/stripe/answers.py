@@ -14,6 +14,7 @@ TOO_MANY_REQUESTS = 429
 CONFLICT = 409
 SERVER_ERROR = 500
 UNEXPECTED_STATE = "payment_intent_unexpected_state"
+NEEDS_CUSTOMER = ("authentication_required", "invoice_payment_intent_requires_action")
 KEY_REFUSED_SECONDS = 30.0
 LONGEST_WISH_SECONDS = 300.0
 """A `Retry-After` beyond this is some proxy's mistake, and nothing would be collected meanwhile."""
@@ -121,14 +122,19 @@ def charge_of(refused: Refused) -> Charge:
     if refused.code == "invoice_already_paid" or "already paid" in str(refused).lower():
         return Charge(ChargeOutcome.ALREADY_PAID)
     decline_code = refused.decline_code or refused.code
-    if "authentication_required" in (refused.decline_code, refused.code) or (
-        refused.code == "invoice_payment_intent_requires_action"
-    ):
+    if refused.code in NEEDS_CUSTOMER:
         return Charge(ChargeOutcome.ACTION_REQUIRED, decline_code)
     if refused.code in ("invoice_not_editable", "invoice_not_open", "invoice_payment_not_allowed"):
         return Charge(ChargeOutcome.NOT_OPEN, decline_code)
     # Whatever else Stripe says about this method (expired, detached, not usable): it did not pay.
-    return Charge(ChargeOutcome.DECLINED, decline_code)
+    return refusal(decline_code)
+
+
+def refusal(decline_code: str | None, *, invoice: Invoice | None = None) -> Charge:
+    """A method that did not pay, and whether the customer could make it."""
+    needs_customer = decline_code in NEEDS_CUSTOMER
+    outcome = ChargeOutcome.ACTION_REQUIRED if needs_customer else ChargeOutcome.DECLINED
+    return Charge(outcome, decline_code, invoice)
 
 
 def charge_of_invoice(invoice: Invoice) -> Charge:

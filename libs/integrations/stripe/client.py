@@ -40,7 +40,7 @@ from libs.integrations.stripe.objects import (
     PaymentMethod,
     collecting_method_id,
     default_method_id,
-    last_failed_method_id,
+    last_failure_of,
     payment_intents,
     read_customer,
     read_invoice,
@@ -138,11 +138,13 @@ class Stripe:
             self._client.v1.invoices.retrieve_async(invoice_id, {"expand": list(WITH_ALL)})
         )
         customer = thing.get("customer")
+        intents = payment_intents(thing.get("payments") or {})
         return Unpaid(
             invoice=read_invoice(thing),
             customer=read_customer(customer) if isinstance(customer, dict) else None,
             default_payment_method_id=default_method_id(thing),
-            last_failed_method_id=last_failed_method_id(payment_intents(thing.get("payments") or {})),
+            last_failure=last_failure_of(intents),
+            collecting_method_id=collecting_method_id(intents),
         )
 
     async def list_payment_methods(self, customer_id: str) -> list[PaymentMethod]:

@@ -72,6 +72,14 @@ class PaymentMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class LastFailure:
+    """The payment method whose charge failed last, and why."""
+
+    payment_method_id: str
+    decline_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StripeEvent:
     """`idempotency_key` is that of the API call which caused the event; None when Stripe acted by itself."""
 
@@ -209,12 +217,13 @@ def payment_intents(payments: JsonObject) -> list[JsonObject]:
     return [intent for intent in found if isinstance(intent, dict)]
 
 
-def last_failed_method_id(intents: list[JsonObject]) -> str | None:
-    """The payment method whose charge failed last, where Stripe tells."""
+def last_failure_of(intents: list[JsonObject]) -> LastFailure | None:
+    """Where Stripe tells."""
     for intent in intents:
-        failed = (intent.get("last_payment_error") or {}).get("payment_method") or {}
-        if failed.get("id"):
-            return str(failed["id"])
+        error = intent.get("last_payment_error") or {}
+        method_id = id_of(error.get("payment_method"))
+        if method_id:
+            return LastFailure(method_id, error.get("decline_code") or error.get("code"))
     return None
 
 

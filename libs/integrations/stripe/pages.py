@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from libs.integrations.stripe.fields import JsonObject
-from libs.integrations.stripe.objects import Customer, Invoice
+from libs.integrations.stripe.objects import Customer, Invoice, LastFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +32,6 @@ class Unpaid:
     customer: Customer | None
     default_payment_method_id: str | None
     """The invoice's own, else its subscription's, else the customer's."""
-    last_failed_method_id: str | None
+    last_failure: LastFailure | None
+    collecting_method_id: str | None
+    """The method that paid, or whose payment is still under way."""

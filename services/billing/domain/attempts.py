@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from libs.integrations.stripe import PaymentMethod
+from libs.integrations.stripe import LastFailure, PaymentMethod
 from services.billing.domain.policy import Policy, Reaction
 
 OWN_KEY_PREFIX = "relance:"
@@ -52,7 +52,7 @@ class PastDecline:
 def plan_attempts(
     methods: Sequence[PaymentMethod],
     *,
-    just_failed_id: str | None,
+    just_failed: LastFailure | None,
     default_id: str | None,
     past_declines: Mapping[str, PastDecline],
     policy: Policy,
@@ -60,16 +60,18 @@ def plan_attempts(
 ) -> list[Attempt]:
     """Every saved method once: default first, then newest; those left out are kept with why.
 
-    `past_declines` is by fingerprint. The same card saved twice is one try.
+    `past_declines` is by fingerprint. The same card saved twice is one try. Of the one that just failed the
+    decline is noted as if we had tried it: it may need the customer, or never be tried again.
     """
-    just_failed = {m.fingerprint for m in methods if m.id == just_failed_id and m.fingerprint}
+    failed_id = just_failed.payment_method_id if just_failed else None
+    failed_cards = {m.fingerprint for m in methods if m.id == failed_id and m.fingerprint}
     ordered = sorted(methods, key=lambda m: m.created_at, reverse=True)
     ordered.sort(key=lambda m: m.id != default_id)
     seen: set[str] = set()
     attempts = []
     for position, method in enumerate(ordered):
         why = None
-        if method.id == just_failed_id or method.fingerprint in just_failed:
+        if method.id == failed_id or method.fingerprint in failed_cards:
             why = "just_failed"
         elif method.fingerprint in seen:
             why = "same_card"
@@ -77,11 +79,12 @@ def plan_attempts(
             why = _hopeless(past_declines.get(method.fingerprint or ""), policy, now)
         if why is None and method.fingerprint:
             seen.add(method.fingerprint)
-        attempts.append(_attempt(position, method, why))
+        code = just_failed.decline_code if just_failed and method.id == failed_id else None
+        attempts.append(_attempt(position, method, why, code))
     return attempts
 
 
-def _attempt(position: int, method: PaymentMethod, why: str | None) -> Attempt:
+def _attempt(position: int, method: PaymentMethod, why: str | None, decline_code: str | None) -> Attempt:
     return Attempt(
         position=position,
         payment_method_id=method.id,
@@ -89,6 +92,7 @@ def _attempt(position: int, method: PaymentMethod, why: str | None) -> Attempt:
         fingerprint=method.fingerprint,
         state=AttemptState.PLANNED if why is None else AttemptState.SKIPPED,
         why=why,
+        decline_code=decline_code,
     )
 
 

@@ -139,8 +139,12 @@ def _paid(case: Case | None, _: Paid) -> Step:
         return Step(None, (Action.TELL_PAID,))
     if case.state is CaseState.CLOSED:
         return _paid_after_close(case)
-    if case.is_trying:
+    if case.is_trying or (case.state is CaseState.ATTEMPTING and case.is_paid_seen):
         return Step(replace(case, is_paid_seen=True), why_not="the try under way will tell who paid")
+    if case.state is CaseState.WAITING:
+        # Whose payment that was, of our try days ago or somebody else's, is read from the live one.
+        resumed = replace(case, state=CaseState.ATTEMPTING, is_paid_seen=True)
+        return Step(resumed, (Action.RESUME_CYCLE,))
     return Step(_closed(case, "paid"), (Action.TELL_PAID, Action.TELL_CLOSED))
 
 

@@ -27,8 +27,9 @@ _LIST_ATTEMPTS = text("""
 
 _ADD_ATTEMPT = text("""
     insert into payment_attempts (invoice_id, attempt_count, payment_method_id, position, label, fingerprint,
-                                  state, why)
-    values (:invoice_id, :attempt_count, :payment_method_id, :position, :label, :fingerprint, :state, :why)
+                                  state, why, decline_code, settled_at)
+    values (:invoice_id, :attempt_count, :payment_method_id, :position, :label, :fingerprint, :state, :why,
+            cast(:decline_code as text), case when cast(:decline_code as text) is not null then now() end)
     on conflict do nothing
 """)
 
@@ -51,11 +52,6 @@ _MARK_SERVER_FAILURE = text("""
     update payment_attempts set server_failures = server_failures + :counted
     where invoice_id = :invoice_id and attempt_count = :attempt_count
       and payment_method_id = :payment_method_id
-""")
-
-_FAIL_PROCESSING = text("""
-    update payment_attempts set state = 'declined', decline_code = 'processing_failed', settled_at = now()
-    where invoice_id = :invoice_id and attempt_count = :attempt_count and state = 'processing'
 """)
 
 # Stripe would answer the old key with the refusal of that time.
@@ -93,6 +89,7 @@ async def add_attempts(
             "fingerprint": a.fingerprint,
             "state": a.state,
             "why": a.why,
+            "decline_code": a.decline_code,
         }
         for a in attempts
     ]
@@ -157,10 +154,6 @@ async def mark_server_failure(
         "counted": counted,
     }
     await session.execute(_MARK_SERVER_FAILURE, values)
-
-
-async def mark_processing_failed(session: AsyncSession, invoice_id: str, attempt_count: int) -> None:
-    await session.execute(_FAIL_PROCESSING, {"invoice_id": invoice_id, "attempt_count": attempt_count})
 
 
 async def list_past_declines(session: AsyncSession, fingerprints: Sequence[str]) -> Mapping[str, PastDecline]:

@@ -7,8 +7,17 @@ from uuid import uuid4
 
 import httpx
 
-from libs.common.events.billing import InvoiceClosed, InvoicePaid, InvoiceUnpaid, PaymentRecovered
-from tests.integration.billing.conftest import KEY, Billing
+from libs.common.events.billing import (
+    InvoiceClosed,
+    InvoicePaid,
+    InvoiceUnpaid,
+    PaymentActionRequired,
+    PaymentRecovered,
+)
+from libs.devstack.stripe_simulator.control import RenewalMade
+from tests.builders.stripe_events import body_of, event, invoice, signed
+from tests.integration.billing.conftest import KEY, SECRET, Billing
+from tests.world import until
 
 DECLINING = ["decline", "decline_insufficient_funds", "decline_expired_card"]
 
@@ -129,35 +138,102 @@ async def test_two_instances_work_the_same_cases_once(billing: Billing) -> None:
         await billing.at_rest()
     told = Counter(u.invoice_id for u in await billing.world.told(InvoiceUnpaid))
     assert told == Counter(dict.fromkeys(invoices, 1))
-    for invoice in invoices:
-        assert set((await tries_by_method(billing, invoice)).values()) == {1}
+    for invoice_id in invoices:
+        assert set((await tries_by_method(billing, invoice_id)).values()) == {1}
 
 
 async def test_three_d_secure_asks_the_customer_instead_of_the_unpaid_notice(billing: Billing) -> None:
-    from libs.common.events.billing import PaymentActionRequired
-
     made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=["decline", "3ds"])
     await billing.at_rest()
     assert [r.invoice_id for r in await billing.world.told(PaymentActionRequired)] == [made.invoice]
     assert await billing.world.told(InvoiceUnpaid) == []
 
 
+async def test_a_default_card_that_needs_three_d_secure_asks_the_customer_too(billing: Billing) -> None:
+    made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=["3ds", "decline"])
+    await billing.at_rest()
+    assert [r.invoice_id for r in await billing.world.told(PaymentActionRequired)] == [made.invoice]
+    assert await billing.world.told(InvoiceUnpaid) == []
+
+
+async def test_a_card_that_stripes_own_attempt_proved_lost_is_not_tried_later(billing: Billing) -> None:
+    cards = ["decline_lost_card", "decline_stolen_card"]  # after the second one Stripe itself charges no more
+    made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=cards)
+    await billing.at_rest()
+    await billing.stripe.attempt(made.invoice)
+    await billing.at_rest()
+    assert [u.attempt_count for u in await billing.world.told(InvoiceUnpaid)] == [1, 2]
+    assert set((await tries_by_method(billing, made.invoice)).values()) == {1}
+
+
 async def test_a_debit_in_processing_is_waited_for(billing: Billing) -> None:
-    made = await billing.stripe.renewal_fails(
-        name="F", email="f@example.fr", cards=["decline", "decline", "processing"]
-    )
+    made = await waiting(billing, "decline", "decline", "processing")
+    await billing.stripe.settle(made.invoice, succeeds=False, decline_code="insufficient_funds")
+    await billing.at_rest()
+    [unpaid] = await billing.world.told(InvoiceUnpaid)
+    assert unpaid.invoice_id == made.invoice
+    debit = {a.payment_method_id: (a.outcome, a.decline_code) for a in unpaid.attempts}
+    assert debit[made.payment_methods[2]] == ("declined", "insufficient_funds")
+    assert set((await tries_by_method(billing, made.invoice)).values()) == {1}
+
+
+async def waiting(billing: Billing, *cards: str) -> RenewalMade:
+    """A renewal of which a debit is under way."""
+    made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=cards)
 
     async def is_waiting() -> bool:
         rows = await billing.world.rows("billing", "select state from dunning_cases")
         return [r["state"] for r in rows] == ["waiting"]
 
-    from tests.world import until
-
     await until(is_waiting, what="the case waits")
-    await billing.stripe.settle(made.invoice, succeeds=False)
     await billing.at_rest()
-    assert [u.invoice_id for u in await billing.world.told(InvoiceUnpaid)] == [made.invoice]
+    return made
+
+
+async def test_a_debit_that_pays_days_later_is_told_as_recovered(billing: Billing) -> None:
+    made = await waiting(billing, "decline", "decline", "processing")
+    await billing.stripe.settle(made.invoice, succeeds=True)
+    await billing.at_rest()
+    [recovered] = await billing.world.told(PaymentRecovered)
+    assert recovered.paid_with.payment_method_id == made.payment_methods[2]
+    assert [paid.is_recovered for paid in await billing.world.told(InvoicePaid)] == [True]
+    assert await billing.world.told(InvoiceUnpaid) == []
+
+
+async def test_an_old_failure_that_comes_late_does_not_end_a_debit_under_way(billing: Billing) -> None:
+    made = await waiting(billing, "decline", "pay", "processing")
+    thing = invoice(made.invoice, customer=made.customer, attempt_count=1)
+    body = body_of(event("invoice.payment_failed", thing, id_="evt_late"))
+    headers = {"Stripe-Signature": signed(body, SECRET)}
+    assert (await billing.http.post("/webhooks/stripe", content=body, headers=headers)).status_code == 200
+
+    async def is_worked() -> bool:
+        sql = "select 1 from stripe_events where stripe_event_id = 'evt_late' and worked_at is not null"
+        return bool(await billing.world.rows("billing", sql))
+
+    async def is_waiting_again() -> bool:
+        rows = await billing.world.rows("billing", "select state from dunning_cases")
+        return [r["state"] for r in rows] == ["waiting"]
+
+    await until(is_worked, what="the late event is worked")
+    await until(is_waiting_again, what="the case waits again")
+    assert made.payment_methods[1] not in await tries_by_method(billing, made.invoice)
+    await billing.stripe.settle(made.invoice, succeeds=False)
+
+    async def is_paid() -> list[PaymentRecovered]:
+        return await billing.world.told(PaymentRecovered)
+
+    [recovered] = await until(is_paid, what="the next method is tried")
+    assert recovered.paid_with.payment_method_id == made.payment_methods[1]
+
+
+async def test_a_decline_whose_answer_is_a_server_error_is_not_tried_again(billing: Billing) -> None:
+    await billing.stripe.fail_requests(status=500, count=1, path="/pay", after_effect=True)
+    cards = ["decline", "decline", "3ds"]
+    made = await billing.stripe.renewal_fails(name="F", email="f@example.fr", cards=cards)
+    await billing.at_rest()
     assert set((await tries_by_method(billing, made.invoice)).values()) == {1}
+    assert len(await billing.world.told(PaymentActionRequired)) == 1
 
 
 async def test_nobody_is_dunned_while_a_payment_of_somebody_else_is_under_way(idle_billing: Billing) -> None:

@@ -107,12 +107,7 @@ async def test_two_unpaid_invoices_are_one_mail(office: Office) -> None:
 
 
 async def test_a_digest_goes_although_the_other_invoice_is_never_settled(office: Office) -> None:
-<<<<<<< HEAD
     async with office.open(unpaid_digest_seconds=3):
-=======
-    # Long enough that it is looked at before, on a machine that is busy.
-    async with office.open(unpaid_digest_seconds=2):
->>>>>>> sms
         await office.world.tell(Customer().unpaid("in_1", cases_being_tried=1))
         await office.until_status("unpaid:in_1:1", "accepted")
     assert await office.history("unpaid:in_1:1") == ["pending", "pending", "sending", "accepted"]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.integrations.stripe import PaymentMethod
+from libs.integrations.stripe import LastFailure, PaymentMethod
 from services.billing.domain import (
     Attempt,
     AttemptState,
@@ -40,13 +40,14 @@ def plan(
     methods: list[PaymentMethod],
     *,
     just_failed_id: str | None = None,
+    just_failed_code: str | None = None,
     default_id: str | None = None,
     past: dict[str, PastDecline] | None = None,
     policy: Policy = POLICY,
 ) -> list[Attempt]:
     return plan_attempts(
         methods,
-        just_failed_id=just_failed_id,
+        just_failed=LastFailure(just_failed_id, just_failed_code) if just_failed_id else None,
         default_id=default_id,
         past_declines=past or {},
         policy=policy,
@@ -94,6 +95,17 @@ def test_every_method_stands_once_and_each_card_is_tried_at_most_once(
     assert len(tried) == len(set(tried))
     failed_card = {m.fingerprint for m in methods if m.id == f"pm_{failed}"}
     assert set(tried) == set(fingerprints) - failed_card
+
+
+def test_the_decline_of_the_one_that_just_failed_counts_like_one_of_our_tries() -> None:
+    asks = plan([method(1), method(2)], just_failed_id="pm_1", just_failed_code="authentication_required")
+    assert {a.payment_method_id: (a.why, a.decline_code) for a in asks} == {
+        "pm_1": ("just_failed", "authentication_required"),
+        "pm_2": (None, None),
+    }
+    assert needs_customer(asks, POLICY)
+    poor = plan([method(1), method(2)], just_failed_id="pm_1", just_failed_code="insufficient_funds")
+    assert not needs_customer(poor, POLICY)
 
 
 def test_our_keys_are_recognised_as_our_own_and_differ_by_version() -> None:

@@ -174,3 +174,13 @@ class DunningLife(RuleBasedStateMachine):
 
 TestDunningLife = DunningLife.TestCase
 TestDunningLife.settings = settings(max_examples=300, stateful_step_count=30)
+
+
+def test_whose_payment_was_waited_for_is_asked_once_it_has_paid() -> None:
+    step = advance(Case(CaseState.WAITING, 2), Paid())
+    assert step.actions == (Action.RESUME_CYCLE,)
+    assert advance(step.case, Paid()).actions == (), "Stripe tells it twice, as paid and as succeeded"
+    ours = advance(step.case, TrySettled(ChargeOutcome.SUCCEEDED))
+    assert ours.actions == (Action.TELL_PAID, Action.TELL_RECOVERED, Action.TELL_CLOSED)
+    theirs = advance(step.case, AllTried("paid"))
+    assert theirs.actions == (Action.TELL_PAID, Action.TELL_CLOSED)

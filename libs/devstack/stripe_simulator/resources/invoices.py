@@ -4,7 +4,7 @@ from libs.devstack.stripe_simulator import billing, payments
 from libs.devstack.stripe_simulator.api import Call, Routes
 from libs.devstack.stripe_simulator.errors import invalid
 from libs.devstack.stripe_simulator.forms import merged_metadata
-from libs.devstack.stripe_simulator.resources.payment_methods import resolve
+from libs.devstack.stripe_simulator.resources.payment_methods import behaviour_of, resolve
 from libs.devstack.stripe_simulator.store import Record
 from libs.devstack.stripe_simulator.subscriptions import cancel
 
@@ -121,6 +121,7 @@ async def pay_invoice(call: Call) -> Record:
         method = _method_to_charge(call, invoice)
         await act.world.chaos.before_charge()
         call.is_payment = True
+        call.is_answer_lost = method is not None and behaviour_of(method).loses_answer
         error = payments.attempt(act, invoice, method, is_automatic=False)
     if error:
         raise error

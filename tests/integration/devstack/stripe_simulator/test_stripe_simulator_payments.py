@@ -190,6 +190,17 @@ async def test_a_lost_answer_is_given_again_for_the_same_key(sandbox: Sandbox) -
     assert len(await sandbox.control.charges(made.invoice)) == 1
 
 
+async def test_a_card_can_lose_the_first_answer_to_each_payment_with_it(sandbox: Sandbox) -> None:
+    made = await sandbox.renewal_fails("decline", "lost_decline_do_not_honor", "lost_pay")
+    for method, key in zip(made.payment_methods[1:], ("relance:refused", "relance:paid"), strict=True):
+        with pytest.raises(stripe.APIConnectionError):
+            await pay(sandbox, made.invoice, method, key)
+    with pytest.raises(stripe.CardError):
+        await pay(sandbox, made.invoice, made.payment_methods[1], "relance:refused")
+    assert (await pay(sandbox, made.invoice, made.payment_methods[2], "relance:paid")).status == "paid"
+    assert len(await sandbox.control.payments(made.invoice)) == 3
+
+
 async def test_a_server_error_is_remembered_for_its_key_and_a_rate_limit_is_not(sandbox: Sandbox) -> None:
     made = await sandbox.renewal_fails("decline", "pay")
     await sandbox.control.fail_requests(status=429, path="/pay")
