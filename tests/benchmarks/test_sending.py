@@ -25,8 +25,8 @@ from tests.servers import Servers
 from tests.world import World, until
 
 CONNECTIONS = 8
-PAIRS = 4
-MAILS = 3_000
+PAIRS = 3
+MAILS = 2_000
 BARE_MAILS = 4_000
 SLOW_SECONDS = 0.02
 SLOW_MAILS = 4_000
@@ -38,6 +38,7 @@ SETTINGS = {
     "smtp_connections": str(CONNECTIONS),
     "smtp_timeout_seconds": "20",
     "lease_seconds": "120",
+    "poll_seconds": "5",
     "database_pool_size": "10",
 }
 
