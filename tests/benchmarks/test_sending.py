@@ -25,9 +25,9 @@ from tests.servers import Servers
 from tests.world import World, until
 
 CONNECTIONS = 8
-PAIRS = 3
-MAILS = 2_000
-BARE_MAILS = 4_000
+PAIRS = 4
+MAILS = 1_500
+BARE_MAILS = 2_500
 SLOW_SECONDS = 0.02
 SLOW_MAILS = 4_000
 WARMING = 1_000

@@ -6,9 +6,9 @@ import binascii
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from email.header import Header
 from email.policy import compat32
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import lru_cache
 from uuid import UUID
 
 from libs.integrations.smtp import ascii_address
@@ -16,7 +16,10 @@ from services.notifications.mail.french import one_line
 from services.notifications.mail.rendering import MailContent
 
 LONGEST_NAME = 100
-SHORT_LINE = 76
+LONGEST_LINE = 78
+FOLD = "\r\n "
+# 52 letters in base64: the first line has the header's name before it.
+LONGEST_WORD_BYTES = 39
 _MESSAGE_ID = re.compile(r"<[A-Za-z0-9._+=/-]+@[A-Za-z0-9.-]+>")
 _URI = re.compile(r"(?:https?://|mailto:)[!#-;=?-~]+")
 _WIRE = compat32.clone(linesep="\r\n")
@@ -44,33 +47,33 @@ def build_mail(
     """
     # By hand: flattening a tree of parts, as `email` does, took five times as long as all the rest of a mail.
     boundary = f"=_{delivery_id.hex}"
-    headers: list[tuple[str, Header | str]] = [
-        ("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
+    headers: list[tuple[str, str]] = [
         ("MIME-Version", "1.0"),
-        ("From", _address(parseaddr(sender)[0], ascii_address(sender), "From")),
-        ("To", _address(recipient_name or "", ascii_address(recipient), "To")),
-        ("Subject", _text(content.subject, "Subject")),
+        ("From", _address(_name(sender), ascii_address(sender))),
+        ("To", _address(recipient_name or "", ascii_address(recipient))),
+        ("Subject", _text(content.subject)),
         ("Date", format_datetime(date)),
         ("Message-ID", _checked_message_id(message_id)),
         ("Auto-Submitted", "auto-generated"),
         ("X-Auto-Response-Suppress", "All"),
-        ("X-Notification-Type", _text(kind, "X-Notification-Type")),
+        ("X-Notification-Type", _text(kind)),
     ]
     if billing_cycle is not None:
-        headers.append(("X-Billing-Cycle", _text(billing_cycle, "X-Billing-Cycle")))
+        headers.append(("X-Billing-Cycle", _text(billing_cycle)))
     # Brevo tells it back in every webhook about this mail.
     headers.append(("X-Mailin-custom", str(delivery_id)))
-    headers.append(("Feedback-ID", _text(f"{kind}:relance", "Feedback-ID")))
+    headers.append(("Feedback-ID", _text(f"{kind}:relance")))
     if list_unsubscribe:
         objecting = ", ".join(f"<{_checked_uri(uri)}>" for uri in list_unsubscribe)
         headers.append(("List-Unsubscribe", objecting))
         if list_unsubscribe[0].startswith("http"):
             headers.append(("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"))
     if traceparent is not None:
-        headers.append(("Traceparent", _text(traceparent, "Traceparent")))
+        headers.append(("Traceparent", _text(traceparent)))
     start = f"--{boundary}\r\n".encode()
     return b"".join(
         (
+            f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'.encode(),
             *(_line(name, value) for name, value in headers),
             b"\r\n",
             start,
@@ -83,13 +86,13 @@ def build_mail(
     )
 
 
-def _line(name: str, value: Header | str) -> bytes:
-    """A header; folded where it is long or not ASCII."""
-    if isinstance(value, str) and len(name) + len(value) + 2 < SHORT_LINE:
-        if not value.isprintable():
-            raise ValueError(f"{name} holds a control character")
-        return f"{name}: {value}\r\n".encode("ascii")
-    return _WIRE.fold_binary(name, value)
+def _line(name: str, value: str) -> bytes:
+    """A header; folded where it is long. What was encoded is folded already."""
+    if not value.replace(FOLD, "").isprintable():
+        raise ValueError(f"{name} holds a control character")
+    if len(name) + len(value) + 2 > LONGEST_LINE and FOLD not in value:
+        return _WIRE.fold_binary(name, value)
+    return f"{name}: {value}\r\n".encode("ascii")
 
 
 def _part(subtype: str, text: str) -> tuple[bytes, bytes]:
@@ -102,21 +105,35 @@ def _part(subtype: str, text: str) -> tuple[bytes, bytes]:
     return head.encode(), encoded.replace(b"\n", b"\r\n")
 
 
-def _text(text: str, header_name: str) -> Header | str:
+def _text(text: str) -> str:
     clean = one_line(text)
     # ASCII that looks like an encoded word would be decoded by readers into what it hides.
-    if clean.isascii() and "=?" not in clean:
-        return clean
-    return Header(clean, "utf-8", header_name=header_name)
+    return clean if clean.isascii() and "=?" not in clean else _encoded(clean)
 
 
-def _address(name: str, address: str, header_name: str) -> Header | str:
+def _address(name: str, address: str) -> str:
     clean = one_line(name)[:LONGEST_NAME].strip()
     if clean.isascii() and "=?" not in clean:
         return formataddr((clean, address))
-    header = Header(clean, "utf-8", header_name=header_name)
-    header.append(f"<{address}>", "us-ascii")
-    return header
+    return f"{_encoded(clean)}{FOLD}<{address}>"
+
+
+@lru_cache(maxsize=8)  # it is always ours
+def _name(sender: str) -> str:
+    return parseaddr(sender)[0]
+
+
+def _encoded(text: str) -> str:
+    """RFC 2047, a word a line, no character cut in two. `email`'s own tries every letter in two encodings."""
+    words, word = list[bytes](), b""
+    for letter in text:
+        encoded = letter.encode(errors="replace")
+        if len(word) + len(encoded) > LONGEST_WORD_BYTES:
+            words.append(word)
+            word = b""
+        word += encoded
+    words.append(word)
+    return FOLD.join(f"=?utf-8?b?{binascii.b2a_base64(each, newline=False).decode()}?=" for each in words)
 
 
 def _checked_uri(uri: str) -> str:
