@@ -1,4 +1,4 @@
-"""Deliveries by set-based SQL: pending ones with all that their templates need, and old ones that are settled."""
+"""Deliveries by set-based SQL: pending ones with all that their templates need, and old ones, settled."""
 
 from __future__ import annotations
 

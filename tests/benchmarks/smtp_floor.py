@@ -62,9 +62,7 @@ class Sink(asyncio.Protocol):
 
 
 async def serve(port: int, answer_seconds: float) -> None:
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Sink(answer_seconds), "127.0.0.1", port
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: Sink(answer_seconds), "127.0.0.1", port)
     await server.serve_forever()
 
 
@@ -72,8 +70,7 @@ async def send_over_pool(port: int, connections: int, count: int, content: bytes
     """Mails a second."""
     left = iter(range(count))
     clients = [
-        aiosmtplib.SMTP(
-            hostname="127.0.0.1", port=port, local_hostname="[127.0.0.1]", start_tls=False)
+        aiosmtplib.SMTP(hostname="127.0.0.1", port=port, local_hostname="[127.0.0.1]", start_tls=False)
         for _ in range(connections)
     ]
     await asyncio.gather(*(client.connect() for client in clients))

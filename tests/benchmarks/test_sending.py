@@ -153,7 +153,7 @@ async def test_where_the_server_is_slow_the_pool_decides(
         rate = await sending.rate(SLOW_MAILS)
         await sending.assert_all_accepted()
     note(
-        f"a mail server that takes {SLOW_SECONDS * 1000:.0f} ms: ratio to {CONNECTIONS} connections / latency",
+        f"a mail server that takes {SLOW_SECONDS * 1000:.0f} ms: ratio to {CONNECTIONS} / latency",
         "≥ 0.9",
         f"{rate / most:.2f} ({rate:.0f}/s of {most:.0f}/s; bare {bare:.0f}/s)",
     )

@@ -30,8 +30,9 @@ DELIVERIES = int(os.environ.get("RELANCE_KILL_DELIVERIES", "600"))
 KEY = "sms-key-of-this-test"
 CONNECTIONS = 8
 LONGEST_LIFE_SECONDS = 0.6
-# What a process may have had in hand: sends on their way, and answers that were not noted yet.
-MOST_IN_HAND = 2 * CONNECTIONS + 100
+# What a process may have had in hand: sends on their way, mails waiting behind them, and answers that were
+# not noted yet.
+MOST_IN_HAND = 6 * CONNECTIONS + 100
 
 pytestmark = pytest.mark.timeout(5400)
 

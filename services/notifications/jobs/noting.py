@@ -15,7 +15,7 @@ from services.notifications.domain.reports import Verdict, is_dead_address
 log = logging.getLogger("relance.notifications")
 
 LARGEST_BATCH = 50
-# After a batch: while results come one after the other, some gather, as storing one costs as much as storing ten.
+# After a batch: results that come one after the other gather, as storing one costs as much as storing ten.
 GATHER_SECONDS = 0.02
 FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 2.0

@@ -21,11 +21,11 @@ from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
 
-# While the server is so quick that they leave within this, letters wait behind the connections: claiming many at
-# once costs hardly more than claiming one, and no connection rests while others are claimed.
-AHEAD_SECONDS = 0.1
+# While the server is so quick that they leave within this, letters wait behind the connections: claiming many
+# at once costs hardly more than claiming one, and no connection rests while others are claimed.
+AHEAD_SECONDS = 0.25
 # So many letters behind each connection: few, as a kill makes `unknown` of whatever is in hand.
-MOST_AHEAD = 3
+MOST_AHEAD = 4
 # A letter's turn must come within this share of its lease; sending it may take `send_seconds`, nine tenths.
 WAIT_SHARE = 0.05
 # Of the newest send in the mean of how long they take.
