@@ -48,6 +48,8 @@ class Sending:
         self._may_wait = is_mail and not self._pace.is_set
         self._slots = asyncio.Semaphore(carrier.size)
         self._mean_seconds = math.inf
+        # Well within the time in which a turn must come.
+        self._ahead_seconds = min(AHEAD_SECONDS, settings.lease_seconds * WAIT_SHARE / 4)
 
     @property
     def name(self) -> str:
@@ -83,7 +85,7 @@ class Sending:
         if not self._may_wait:
             return 0
         size = self._carrier.size
-        return min(size * MOST_AHEAD, int(size * AHEAD_SECONDS / self._mean_seconds))
+        return min(size * MOST_AHEAD, int(size * self._ahead_seconds / self._mean_seconds))
 
     def _give_back(self, letters: list[Letter]) -> None:
         """The commit may have been stored although its answer was lost; these were certainly not sent."""
