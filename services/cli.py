@@ -14,6 +14,7 @@ from libs.common.errors import MisconfiguredError
 from libs.common.service import ALL_DOORS, Door
 from services.message_cli import notifications
 from services.run import MISCONFIGURED_EXIT_CODE, SERVICES
+from services.scheduler_commands import scheduler
 
 DATA = click.option(
     "--data",
@@ -55,6 +56,7 @@ def relance() -> None:
 
 
 relance.add_command(notifications)
+relance.add_command(scheduler)
 
 
 @relance.command()

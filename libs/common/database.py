@@ -89,6 +89,10 @@ class Uow:
         """What was told and not stored yet."""
         return tuple(self._told)
 
+    def forget_told(self) -> None:
+        """For a preview, which tells nothing: what was told until here need not be kept in mind."""
+        self._told.clear()
+
     async def flush(self) -> None:
         """What was left for the end: inserts that nobody waited for, then the facts told."""
         later = dict(self._later)

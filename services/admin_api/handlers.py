@@ -16,9 +16,10 @@ from libs.common.events.notifications import (
     DeliveryUnknown,
 )
 from libs.common.events.operations import EventSetAside
+from libs.common.events.scheduler import RoutineRan, RoutineWatched
 from libs.common.router import EventRouter, Heard
 from services.admin_api import queries
-from services.admin_api.queries import DeliveryState
+from services.admin_api.queries import DeliveryState, RoutineState
 
 router = EventRouter("admin_api")
 
@@ -56,6 +57,23 @@ async def keep_unknown(heard: Sequence[Heard[DeliveryUnknown]], session: AsyncSe
 @router.fold(EventSetAside)
 async def keep_set_aside(heard: Sequence[Heard[EventSetAside]], session: AsyncSession) -> None:
     await queries.fold_set_aside(session, heard)
+
+
+@router.fold(RoutineRan)
+async def keep_runs(heard: Sequence[Heard[RoutineRan]], session: AsyncSession) -> None:
+    states = [
+        RoutineState(h.event.routine, h.event.expected_by, h.event.outcome, h.event.finished_at, h.envelope)
+        for h in heard
+    ]
+    await queries.fold_routines(session, states)
+
+
+@router.fold(RoutineWatched)
+async def keep_watched(heard: Sequence[Heard[RoutineWatched]], session: AsyncSession) -> None:
+    states = [
+        RoutineState(h.event.routine, h.event.expected_by, h.event.why, h.event.at, h.envelope) for h in heard
+    ]
+    await queries.fold_routines(session, states)
 
 
 DeliveryFact = (

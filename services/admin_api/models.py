@@ -138,3 +138,20 @@ class SetAside(Model):
     traceparent: Mapped[str | None]
 
     __table_args__ = (Index("set_aside_by_time", "at", "event_id", "service"),)
+
+
+class Routine(Model):
+    """Read model: a routine of the scheduler, and until when its next run must be heard of."""
+
+    __tablename__ = "routines"
+
+    routine: Mapped[str] = mapped_column(primary_key=True)
+    # None: nobody waits for it.
+    expected_by: Mapped[datetime | None]
+    # done, failed, on, off, paused or resumed.
+    what: Mapped[str]
+    at: Mapped[datetime]
+    revision: Mapped[int] = mapped_column(BigInteger)
+    event_id: Mapped[UUID]
+    # The moment that has passed in silence and was alarmed about.
+    alarmed_for: Mapped[datetime | None]

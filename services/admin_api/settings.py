@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr, field_validator
 
-from libs.common.settings import CommonSettings, refuse_weak_secret
+from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
 
 
 class AdminApiSettings(CommonSettings):
@@ -19,6 +19,12 @@ class AdminApiSettings(CommonSettings):
     )
     number_rest_days: int = Field(
         default=90, ge=0, description="days for which a number that was taken back is given to nobody"
+    )
+
+    routine_watch_seconds: Seconds = Field(
+        default=60.0,
+        description="how often the admin API looks whether a routine's run is missing; at the second look it "
+        "alarms",
     )
 
     @field_validator("interne_apikey")

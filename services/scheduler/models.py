@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Index, SmallInteger, Text, Uuid, text
+from sqlalchemy import BigInteger, DateTime, Identity, Index, SmallInteger, Text, Uuid, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from libs.common.frame_tables import add_frame_tables
@@ -125,11 +125,62 @@ class Occurrence(Model):
     decided_at: Mapped[datetime]
 
 
-class Slot(Model):
-    """One moment of a routine that is not about a company. Its key makes it happen once."""
+class Routine(Model):
+    """Up to when a routine's moments are planned."""
 
-    __tablename__ = "slots"
+    __tablename__ = "routines"
+
+    routine: Mapped[str] = mapped_column(primary_key=True)
+    planned_until: Mapped[datetime]
+    is_on: Mapped[bool] = mapped_column(server_default=text("true"))
+    # When a run of it was last told to whoever watches.
+    ran_told_at: Mapped[datetime | None]
+
+
+class Run(Model):
+    """One moment of a routine: planned once, claimed, worked, or skipped with why."""
+
+    __tablename__ = "runs"
 
     routine: Mapped[str] = mapped_column(primary_key=True)
     due_at: Mapped[datetime] = mapped_column(primary_key=True)
-    told_at: Mapped[datetime]
+    trigger: Mapped[str]
+    # By hand and of the past: who asked for it, in which words.
+    triggered_by: Mapped[str | None]
+    triggered_why: Mapped[str | None]
+    status: Mapped[str]
+    why: Mapped[str | None]
+    # Rises with every claim; an older claim's writes are refused.
+    fence: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    lease_until: Mapped[datetime | None]
+    try_at: Mapped[datetime]
+    looked_at: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    told: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    skipped: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    planned_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    # By the clock of whoever wrote last: one that lies ahead shows that a clock went back.
+    touched_at: Mapped[datetime]
+
+    __table_args__ = (
+        Index("runs_open", "due_at", postgresql_where=text("status in ('planned', 'running')")),
+    )
+
+
+class Pause(Model):
+    """A routine is left alone from a moment until another one, or until somebody resumes it."""
+
+    __tablename__ = "pauses"
+
+    pause_id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    routine: Mapped[str]
+    from_at: Mapped[datetime]
+    until_at: Mapped[datetime | None]
+    paused_by: Mapped[str]
+    why: Mapped[str]
+    resumed_at: Mapped[datetime | None]
+    resumed_by: Mapped[str | None]
+
+    __table_args__ = (Index("pauses_of_routine", "routine", "from_at"),)

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from libs.common.errors import MisconfiguredError
 from libs.common.settings import CommonSettings, Seconds, refuse_weak_secret
 from libs.common.signup_steps import SIGNUP_STEPS, SignupStep, steps_at
-from services.scheduler.domain import ReminderStage, Step, reminder_stages, signup_routine
+from services.scheduler.domain import (
+    CHECK_CARDS,
+    CHECK_SUBSCRIPTIONS,
+    CHECK_UNPAID,
+    RECONCILE_STRIPE,
+    ROUTINES,
+    SIGNUP_ROUTINE,
+    Cron,
+    Every,
+    ReminderStage,
+    Routine,
+    Schedule,
+    Step,
+    parse,
+    reminder_stages,
+    signup_routine,
+    with_schedules,
+)
 
 
 class SchedulerSettings(CommonSettings):
@@ -57,9 +78,6 @@ class SchedulerSettings(CommonSettings):
     card_check_hour: int = Field(
         default=9, ge=0, le=23, description="hour of Paris, every day, to look whose card expires soon"
     )
-    unpaid_check_seconds: Seconds = Field(
-        default=60.0, description="how often the scheduler looks whether that hour has come"
-    )
     unpaid_reminder_days: str = Field(
         default="3,7",
         description="days after the first unpaid notice at which the next ones are due, comma-separated",
@@ -69,6 +87,39 @@ class SchedulerSettings(CommonSettings):
         default=False,
         description="compare every subscription with Stripe's on the 1st and the 15th, at midnight in Paris",
     )
+
+    routine_schedules: dict[str, str] = Field(
+        default_factory=dict,
+        description='other times for routines, as JSON: {"check_unpaid": "30 8 * * *"}; cron expressions, in '
+        "the time of Paris or with CRON_TZ=Zone before them, or `every 10 minutes`",
+    )
+    routine_ping_urls: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='URLs to ping for each run, as healthchecks.io has them, as JSON: {"check_unpaid": "https://…"}',
+    )
+
+    @model_validator(mode="after")
+    def _refuse_routines_that_cannot_be(self) -> Self:
+        """A schedule that never fires, a zone or a routine that nobody knows, before anything starts."""
+        try:
+            known = {routine.name for routine in self.routines}
+            unknown = sorted(set(self.routine_ping_urls) - known)
+        except MisconfiguredError as error:
+            raise ValueError(str(error)) from error
+        if unknown:
+            raise ValueError(
+                f"ROUTINE_PING_URLS: there is no routine {unknown[0]!r}: {', '.join(sorted(known))}"
+            )
+        return self
+
+    @field_validator("routine_ping_urls")
+    @classmethod
+    def _refuse_what_is_no_url(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, url in value.items():
+            parts = urlsplit(url.get_secret_value())
+            if parts.scheme not in ("http", "https") or not parts.netloc:
+                raise ValueError(f"ROUTINE_PING_URLS: the URL of {name} must begin with https://")
+        return value
 
     @field_validator("unpaid_reminder_days")
     @classmethod
@@ -107,6 +158,27 @@ class SchedulerSettings(CommonSettings):
         """Raises ValueError for days that are none, too few or too many, or not in order."""
         days = [timedelta(days=day) for day in _days(self.signup_step_days)]
         return steps_at([timedelta(hours=self.signup_first_step_hours), *days])
+
+    @property
+    def routines(self) -> tuple[Routine, ...]:
+        """The table, as the environment changes it. Raises MisconfiguredError, naming the setting."""
+        schedules: dict[str, Schedule] = {
+            SIGNUP_ROUTINE: Every(timedelta(seconds=self.signup_scan_seconds)),
+            RECONCILE_STRIPE: Every(timedelta(seconds=self.reconcile_stripe_seconds)),
+            CHECK_UNPAID: Cron(f"0 {self.unpaid_check_hour} * * *"),
+            CHECK_CARDS: Cron(f"0 {self.card_check_hour} * * *"),
+        }
+        for name, words in self.routine_schedules.items():
+            try:
+                schedules[name] = parse(words)
+            except MisconfiguredError as error:
+                raise MisconfiguredError(f"ROUTINE_SCHEDULES, {name}: {error}") from error
+        try:
+            routines = with_schedules(ROUTINES, schedules)
+        except MisconfiguredError as error:
+            raise MisconfiguredError(f"ROUTINE_SCHEDULES: {error}") from error
+        is_on = {CHECK_SUBSCRIPTIONS: self.check_stripe_enterprise_subscription}
+        return tuple(replace(each, is_on=is_on.get(each.name, each.is_on)) for each in routines)
 
     @property
     def reminder_stages(self) -> tuple[ReminderStage, ...]:

@@ -119,3 +119,18 @@ class StripeEventReplayRequested(Event):
     @property
     def key(self) -> str:
         return self.stripe_event_id
+
+
+class RoutineSilent(Event):
+    """A routine of the scheduler did not run in time: somebody must look why."""
+
+    type: ClassVar[str] = "directory.routine_silent.v1"
+    identity: ClassVar[tuple[str, ...]] = ("routine", "expected_by")
+
+    routine: str
+    expected_by: datetime
+    noticed_at: datetime
+
+    @property
+    def key(self) -> str:
+        return f"routine:{self.routine}"

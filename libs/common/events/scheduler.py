@@ -163,6 +163,51 @@ class SubscriptionCheckDue(CompanyEvent):
     due_on: date
 
 
+class RoutineRan(Event):
+    """A routine's run has ended; unless the next one is heard of by `expected_by`, somebody must look.
+
+    A routine of every few seconds does not tell each of its runs. A run that failed is told with the moment
+    until when it should have succeeded.
+    """
+
+    type: ClassVar[str] = "scheduler.routine_ran.v1"
+    identity: ClassVar[tuple[str, ...]] = ("routine", "due_at", "finished_at")
+
+    routine: str
+    due_at: datetime
+    # schedule, manual or backfill.
+    trigger: str
+    # done or failed.
+    outcome: str
+    finished_at: datetime
+    told: int
+    skipped: int
+    expected_by: datetime
+
+    @property
+    def key(self) -> str:
+        return f"routine:{self.routine}"
+
+
+class RoutineWatched(Event):
+    """A routine was switched on or off, paused or resumed: until when its next run must be heard of."""
+
+    type: ClassVar[str] = "scheduler.routine_watched.v1"
+    identity: ClassVar[tuple[str, ...]] = ("routine", "at", "why")
+
+    routine: str
+    at: datetime
+    expected_by: datetime | None = None
+    # on, off, paused or resumed; then who asked for it, and in which words.
+    why: str
+    by: str | None = None
+    said: str | None = None
+
+    @property
+    def key(self) -> str:
+        return f"routine:{self.routine}"
+
+
 class CardCheckDue(Event):
     """Time to look whose card expires soon."""
 

@@ -13,10 +13,17 @@ from services.admin_api.queries.numbers import (
     release_number,
     stock_numbers,
 )
+from services.admin_api.queries.routines import (
+    RoutineState,
+    fold_routines,
+    list_routines,
+    mark_alarmed,
+)
 from services.admin_api.queries.set_aside import fold_set_aside, list_set_aside
 
 __all__ = [
     "DeliveryState",
+    "RoutineState",
     "add_company",
     "assign_number",
     "change_company",
@@ -27,12 +34,15 @@ __all__ = [
     "find_holder",
     "find_number",
     "fold_deliveries",
+    "fold_routines",
     "fold_set_aside",
     "list_assignments",
     "list_contacts",
     "list_deliveries",
     "list_numbers",
+    "list_routines",
     "list_set_aside",
+    "mark_alarmed",
     "release_number",
     "save_contact",
     "stock_numbers",

@@ -6,11 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from libs.common.envelope import Envelope
 from libs.common.events.billing import DisputeOpened
+from libs.common.events.directory import RoutineSilent
 from libs.common.events.event import uuid_of
 from libs.common.events.notifications import DeliveryFailed, DeliveryUnknown
 from libs.common.events.operations import EventSetAside
@@ -20,6 +22,10 @@ from services.notifications.domain.kinds import KINDS
 TEAM_ID = uuid_of("team")
 """Stands where a delivery names its company: internal messages are about no company in particular."""
 
+Worth: TypeAlias = EventSetAside | DisputeOpened | DeliveryUnknown | DeliveryFailed | RoutineSilent
+"""What the team should know."""
+
+PARIS = ZoneInfo("Europe/Paris")
 DIGEST_KIND = "team_digest"
 SHOWN = 5
 LONGEST_LINE = 300
@@ -30,6 +36,7 @@ FAILURES_WINDOW = timedelta(hours=1)
 class Topic(StrEnum):
     """What a notice is about, the most urgent first."""
 
+    SILENT = "routine_silent"
     DISPUTE = "dispute"
     DEAD_LETTER = "dead_letter"
     UNKNOWN = "delivery_unknown"
@@ -37,6 +44,7 @@ class Topic(StrEnum):
 
 
 _TITLES: Mapping[Topic, tuple[str, str]] = {
+    Topic.SILENT: ("routine qui n’a pas tourné à temps", "routines qui n’ont pas tourné à temps"),
     Topic.DISPUTE: ("paiement contesté", "paiements contestés"),
     Topic.DEAD_LETTER: ("événement mis de côté", "événements mis de côté"),
     Topic.UNKNOWN: ("message dont nul ne sait s’il est parti", "messages dont nul ne sait s’ils sont partis"),
@@ -99,13 +107,13 @@ class Plan:
     dropped: Collection[Topic] = ()
 
 
-def notice_of(
-    event: EventSetAside | DisputeOpened | DeliveryUnknown | DeliveryFailed, cause: Envelope
-) -> Notice | None:
+def notice_of(event: Worth, cause: Envelope) -> Notice | None:
     """None for what would make the team's own messages tell of themselves for ever."""
-    company_id: UUID | None = None if isinstance(event, EventSetAside) else event.company_id
+    company_id: UUID | None = getattr(event, "company_id", None)
     link: str | None = None
     match event:
+        case RoutineSilent():
+            topic, line, at = Topic.SILENT, _silent(event), event.noticed_at
         case EventSetAside():
             topic, line, at = Topic.DEAD_LETTER, _set_aside(event), event.set_aside_at
         case DisputeOpened():
@@ -123,6 +131,11 @@ def notice_of(
 
 def _is_internal(kind: str) -> bool:
     return kind in KINDS and KINDS[kind].category is Category.INTERNAL
+
+
+def _silent(event: RoutineSilent) -> str:
+    expected_by = event.expected_by.astimezone(PARIS)
+    return f"{event.routine}, attendue avant le {expected_by:%d/%m/%Y à %H:%M} (relance scheduler list)"
 
 
 def _set_aside(event: EventSetAside) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from libs.common.events.billing import DisputeOpened
+from libs.common.events.directory import RoutineSilent
 from libs.common.events.notifications import DeliveryFailed, DeliveryUnknown
 from libs.common.events.operations import EventSetAside
 from libs.common.router import Taken
@@ -22,6 +23,11 @@ async def note_dead_letters(batch: Sequence[Taken[EventSetAside]]) -> None:
 
 @router.on_batch(DisputeOpened)
 async def note_disputes(batch: Sequence[Taken[DisputeOpened]]) -> None:
+    await _note(batch)
+
+
+@router.on_batch(RoutineSilent)
+async def note_silent_routines(batch: Sequence[Taken[RoutineSilent]]) -> None:
     await _note(batch)
 
 

@@ -1,19 +1,44 @@
-"""The scheduler's SQL: its copy of what it heard, and what is due, a file for each routine."""
+"""The scheduler's SQL: its copy of what it heard, and what is due, a file for each routine; and the runs."""
 
+from services.scheduler.queries.control import (
+    add_pause,
+    add_runs,
+    end_pauses,
+    find_pause,
+    list_last_runs,
+    list_open_runs,
+    list_pauses,
+    list_runs,
+    list_states,
+)
+from services.scheduler.queries.runs import (
+    Run,
+    add_plans,
+    add_routine,
+    claim_run,
+    delete_old_runs,
+    end_run,
+    hold_work,
+    is_running,
+    lock_routine,
+    mark_superseded,
+    mark_told,
+    prolong_run,
+    release_run,
+    switch_off,
+)
 from services.scheduler.queries.signup import (
-    FIRST_ID,
     add_due_occurrences,
     fold_linked,
     fold_registered,
     fold_subscribed,
-    list_coming,
+    list_coming_steps,
 )
-from services.scheduler.queries.slots import add_slot, delete_old_slots
 from services.scheduler.queries.subscriptions import (
     SubscriptionHeard,
     claim_due_checks,
     fold_subscriptions,
-    has_due_checks,
+    list_coming_checks,
 )
 from services.scheduler.queries.unpaid import (
     add_due_cutoffs,
@@ -21,22 +46,45 @@ from services.scheduler.queries.unpaid import (
     fold_closed,
     fold_unpaid,
 )
+from services.scheduler.queries.unpaid_forecast import list_coming_cutoffs, list_coming_reminders
 
 __all__ = [
-    "FIRST_ID",
+    "Run",
     "SubscriptionHeard",
     "add_due_cutoffs",
     "add_due_occurrences",
     "add_due_reminders",
-    "add_slot",
+    "add_pause",
+    "add_plans",
+    "add_routine",
+    "add_runs",
     "claim_due_checks",
-    "delete_old_slots",
+    "claim_run",
+    "delete_old_runs",
+    "end_pauses",
+    "end_run",
+    "find_pause",
     "fold_closed",
     "fold_linked",
     "fold_registered",
     "fold_subscribed",
     "fold_subscriptions",
     "fold_unpaid",
-    "has_due_checks",
-    "list_coming",
+    "hold_work",
+    "is_running",
+    "list_coming_checks",
+    "list_coming_cutoffs",
+    "list_coming_reminders",
+    "list_coming_steps",
+    "list_last_runs",
+    "list_open_runs",
+    "list_pauses",
+    "list_runs",
+    "list_states",
+    "lock_routine",
+    "mark_superseded",
+    "mark_told",
+    "prolong_run",
+    "release_run",
+    "switch_off",
 ]

@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.events import provisional_company_id
 from libs.common.events.directory import CompanyRegistered, StripeCustomerLinked
+from libs.common.events.scheduler import SignupStepDue
 from libs.common.router import Heard
-from services.scheduler.domain import Occurrence, Status, Step, Why
+from services.scheduler.domain import PARIS, Coming, Horizon, Occurrence, Status, Step, Why
+from services.scheduler.domain.coming import FIRST_ID
 
 # Sorted, as in every fold: two readers that raise the same companies then wait for each other, never both.
 _FOLD_REGISTERED = text("""
@@ -106,13 +108,14 @@ _IS_SUBSCRIBED_ELSEWHERE = """
               where l.company_id = due.company_id and p.subscribed_at is not null limit 1), false)
 """
 
-# One statement: whoever is due is locked, passed over by other schedulers, written down and moved on.
+# One statement: whoever is due is locked, written down and moved on. Not `skip locked`: a fold that is at a
+# company's row for a moment must not make the routine believe that nothing is left.
 _ADD_OCCURRENCES = text(f"""
     with due as materialized (
         select company_id, name, email, registered_at, registered_event_id, traceparent from companies
         where signup_steps_decided = :position and subscribed_at is null
           and registered_at <= cast(:newest_due as timestamptz)
-        order by registered_at, company_id limit :limit for update skip locked
+        order by registered_at, company_id limit :limit for update
     ), judged as (
         select company_id, case
             when {_IS_SUBSCRIBED_ELSEWHERE} then 'subscribed'
@@ -138,9 +141,10 @@ _ADD_OCCURRENCES = text(f"""
 
 
 async def add_due_occurrences(
-    session: AsyncSession, step: Step, *, now: datetime, limit: int
+    session: AsyncSession, step: Step, *, due_until: datetime, now: datetime, limit: int
 ) -> tuple[int, list[Occurrence]]:
-    """Claims at most `limit` companies for whom the step is due; answers with how many, and what is new."""
+    """Claims at most `limit` companies for whom the step was due by then, and skips those for whom it is too
+    late now; answers with how many, and what is new."""
     rows = (
         await session.execute(
             _ADD_OCCURRENCES,
@@ -148,7 +152,7 @@ async def add_due_occurrences(
                 "routine": step.routine,
                 "step": step.name,
                 "position": step.position,
-                "newest_due": step.newest_due_anchor(now),
+                "newest_due": step.newest_due_anchor(due_until),
                 "newest_expired": step.newest_expired_anchor(now),
                 "due_after": step.offset,
                 "expires_after": step.offset + step.too_late,
@@ -176,7 +180,7 @@ def _occurrence(row: Row[Any]) -> Occurrence:
 
 # Companies by how many steps were decided, so that each look is in the index's order and ends at the limit.
 _LIST_COMING = text(f"""
-    select company_id, name, email, registered_at, position, registered_at + due_after as due_at
+    select company_id, name, email, registered_at, position
     from unnest(cast(:positions as smallint[]), cast(:offsets as interval[]), cast(:too_late as interval[]))
         as step (position, due_after, too_late)
     cross join lateral generate_series(0, position) as decided (count)
@@ -186,37 +190,48 @@ _LIST_COMING = text(f"""
           and registered_at > cast(:now as timestamptz) - due_after - too_late
           and registered_at <= cast(:until as timestamptz) - due_after
           and (registered_at, company_id)
-              > (cast(:after_at as timestamptz) - due_after, cast(:after_id as uuid))
+              >= (cast(:after_at as timestamptz) - due_after, cast(:after_id as uuid))
+          and (cast(:company_id as uuid) is null or company_id = :company_id)
           and not {_IS_SUBSCRIBED_ELSEWHERE}
         order by registered_at, company_id limit :limit
     ) coming
-    order by due_at, company_id limit :limit
+    order by registered_at + due_after, company_id limit :limit
 """)  # noqa: S608 - our own fragment
 
-FIRST_ID = UUID(int=0)
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def list_coming(
-    session: AsyncSession,
-    steps: Sequence[Step],
-    *,
-    now: datetime,
-    until: datetime,
-    after: tuple[datetime, UUID] | None,
-    limit: int,
-) -> list[Row[Any]]:
-    """What will be told until then, soonest first: `company_id`, `name`, `email`, `registered_at`, the step's
-    `position`, `due_at`. `after` is the (due_at, company_id) of the last row of the page before."""
-    after_at, after_id = after or (LONG_AGO, FIRST_ID)
+async def list_coming_steps(session: AsyncSession, steps: Sequence[Step], horizon: Horizon) -> list[Coming]:
+    """What will be told until then, soonest first."""
+    after_at, after_id, _ = horizon.after or (LONG_AGO, FIRST_ID, "")
     values = {
         "positions": [step.position for step in steps],
         "offsets": [step.offset for step in steps],
         "too_late": [step.too_late for step in steps],
-        "now": now,
-        "until": until,
+        "now": horizon.now,
+        "until": horizon.until,
         "after_at": after_at,
         "after_id": after_id,
-        "limit": limit,
+        "company_id": horizon.company_id,
+        # One more: a place names a step too, and the line that it is of comes again.
+        "limit": horizon.limit + 1,
     }
-    return list((await session.execute(_LIST_COMING, values)).all())
+    by_position = {step.position: step for step in steps}
+    rows = (await session.execute(_LIST_COMING, values)).all()
+    coming = [_coming(by_position[row.position], row) for row in rows]
+    after = horizon.after
+    return [line for line in coming if after is None or line.place > after][: horizon.limit]
+
+
+def _coming(step: Step, row: Row[Any]) -> Coming:
+    return Coming(
+        routine=step.routine,
+        step=step.name,
+        company_id=UUID(str(row.company_id)),
+        fact=SignupStepDue.type,
+        due_at=step.due_at(row.registered_at),
+        expires_at=step.expires_at(row.registered_at),
+        name=row.name,
+        email=row.email,
+        why=f"inscrite le {row.registered_at.astimezone(PARIS):%d/%m/%Y à %H:%M}, pas abonnée",
+    )

@@ -76,7 +76,7 @@ async def fold_closed(session: AsyncSession, heard: Sequence[Heard[InvoiceClosed
 
 
 # The earliest of each company that is still open: what its ages and its deadline are counted from.
-_ANCHORS = """
+ANCHORS = """
     anchors as materialized (
         select distinct on (company_id) company_id, invoice_id, unpaid_at, deadline_at, currency,
                customer_name, customer_email, event_id, traceparent
@@ -86,7 +86,7 @@ _ANCHORS = """
 """
 
 _ADD_REMINDERS = text(f"""
-    with {_ANCHORS}, due as materialized (
+    with {ANCHORS}, due as materialized (
         select *, cast(:prefix as text) || invoice_id as step from anchors
         where unpaid_at <= cast(:newest_due as timestamptz) and not exists (
             select from occurrences o where o.routine = :routine and o.company_id = anchors.company_id
@@ -147,14 +147,19 @@ def _reminder(row: Row[Any]) -> Reminder:
 
 
 # Told of a linked company too: billing knows under which of the two an invoice stands.
+EVERY_DEADLINE = """
+    every as (
+        select company_id, deadline_at, event_id, traceparent, customer_name, customer_email from anchors
+        union all
+        select l.company_id, a.deadline_at, a.event_id, a.traceparent, a.customer_name, a.customer_email
+        from anchors a join customer_links l on l.provisional_company_id = a.company_id
+    )
+"""
+
 _ADD_CUTOFFS = text(f"""
-    with {_ANCHORS}, overdue as materialized (
-        select distinct on (company_id) * from (
-            select company_id, deadline_at, event_id, traceparent from anchors
-            union all
-            select l.company_id, a.deadline_at, a.event_id, a.traceparent
-            from anchors a join customer_links l on l.provisional_company_id = a.company_id
-        ) every where deadline_at < cast(:morning as timestamptz) and not exists (
+    with {ANCHORS}, {EVERY_DEADLINE}, overdue as materialized (
+        select distinct on (company_id) company_id, deadline_at, event_id, traceparent
+        from every where deadline_at < cast(:morning as timestamptz) and not exists (
             select from occurrences o
             where o.routine = :routine and o.company_id = every.company_id and o.step = :step)
         order by company_id, deadline_at limit :limit

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -14,6 +15,9 @@ from libs.common.events import Event
 from libs.common.events.billing import SubscriptionStarted
 from libs.common.events.directory import CompanyRegistered
 from libs.common.router import Heard
+from services.scheduler import handlers
+from services.scheduler.jobs import Engine, works
+from services.scheduler.reading import Reading
 from services.scheduler.settings import SchedulerSettings
 from tests.world import World
 
@@ -33,9 +37,43 @@ class HandClock:
         return self.now
 
 
+class RunningClock(HandClock):
+    """A clock that goes on by itself from where a test puts it: each moment is worked once."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self._put_at = time.monotonic()
+        super().__init__(now)
+
+    def __call__(self) -> datetime:
+        return self._now + timedelta(seconds=time.monotonic() - self._put_at)
+
+    @property
+    def now(self) -> datetime:
+        return self()
+
+    @now.setter
+    def now(self, now: datetime) -> None:
+        self._put_at = time.monotonic()
+        self._now = now
+
+
 def scheduler_settings(world: World, **overrides: object) -> SchedulerSettings:
-    quick = {"signup_scan_seconds": 0.1, "unpaid_check_seconds": 0.1, "interne_apikey": KEY}
-    return world.settings(SchedulerSettings, **{**quick, **overrides})
+    return world.settings(SchedulerSettings, **{"interne_apikey": KEY, **overrides})
+
+
+def make_engine(
+    database: Database, settings: SchedulerSettings, *, names: Sequence[str] | None = None
+) -> Engine:
+    """One instance of the engine, with all its routines or with these only."""
+    routines = [each for each in settings.routines if names is None or each.name in names]
+    reading = Reading(handlers.router, settings)
+    return Engine(database, routines, works(settings), settings, reading=reading)
+
+
+async def drain(engine: Engine) -> None:
+    """Until nothing is left to be worked."""
+    while await engine.tick():
+        pass
 
 
 @asynccontextmanager

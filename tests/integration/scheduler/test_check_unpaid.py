@@ -20,9 +20,15 @@ from libs.common.router import Heard
 from services.scheduler import handlers, queries
 from services.scheduler.app import create_app
 from services.scheduler.domain import CHECK_UNPAID, PARIS
-from services.scheduler.jobs import CheckUnpaid
-from services.scheduler.reading import Reading
-from tests.integration.scheduler.builders import NOW, HandClock, heard, scheduler_database, scheduler_settings
+from tests.integration.scheduler.builders import (
+    NOW,
+    HandClock,
+    drain,
+    heard,
+    make_engine,
+    scheduler_database,
+    scheduler_settings,
+)
 from tests.world import World, until
 
 DEADLINE = NOW + timedelta(days=14)
@@ -75,19 +81,14 @@ async def told_at(world: World, moment: datetime, *, instances: int = 1) -> None
     settings = scheduler_settings(world)
     async with scheduler_database(world) as database:
         database.clock = clocks
-        jobs = [CheckUnpaid(database, Reading(handlers.router, settings), settings) for _ in range(instances)]
-        await asyncio.gather(*(drain(job) for job in jobs))
+        engines = [make_engine(database, settings) for _ in range(instances)]
+        await asyncio.gather(*(drain(engine) for engine in engines))
     async with world.running(create_app(settings, clock=clocks)):
 
         async def all_told() -> bool:
             return not await world.rows("scheduler", "select from outbox where told_at is null")
 
         await until(all_told, what="all told")
-
-
-async def drain(job: CheckUnpaid) -> None:
-    while await job.run():
-        pass
 
 
 async def reminders(world: World) -> list[tuple[str, int]]:
@@ -187,9 +188,9 @@ async def test_what_nobody_read_yet_holds_everything_back(world: World) -> None:
     settings = scheduler_settings(world)
     async with scheduler_database(world) as database:
         database.clock = HandClock(morning("2026-11-24"))
-        job = CheckUnpaid(database, Reading(handlers.router, settings), settings)
+        engine = make_engine(database, settings)
         with pytest.raises(TemporaryFailure, match="not read yet"):
-            await job.run()
+            await engine.tick()
         assert await world.rows("scheduler", "select * from occurrences") == []
         async with world.running(create_app(settings, clock=HandClock(morning("2026-11-24")))):
 
@@ -198,7 +199,7 @@ async def test_what_nobody_read_yet_holds_everything_back(world: World) -> None:
                 return rows[0]["closed_at"] is not None
 
             await until(is_closed, what="the payment")
-        assert await job.run() == 0
+        await drain(engine)
     assert await world.rows("scheduler", "select * from occurrences") == []
 
 

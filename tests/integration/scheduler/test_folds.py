@@ -134,7 +134,7 @@ async def test_what_is_due_is_read_by_index_among_thousands(world: World, statem
         "routine": step.routine, "step": step.name, "position": 0,
         "newest_due": NOW, "newest_expired": NOW - timedelta(days=2),
         "due_after": step.offset, "expires_after": step.offset + step.too_late, "now": NOW, "limit": 1000,
-        "until": NOW, "after_at": NOW - timedelta(days=2), "after_id": signup.FIRST_ID,
+        "until": NOW, "after_at": NOW - timedelta(days=2), "after_id": UUID(int=0), "company_id": None,
         "positions": [each.position for each in steps], "offsets": [each.offset for each in steps],
         "too_late": [each.too_late for each in steps],
     }  # fmt: skip

@@ -32,16 +32,16 @@ def forecast_app(world: World, **overrides: object) -> FastAPI:
 
 async def test_without_the_key_the_forecast_is_closed(world: World) -> None:
     async with world.running(forecast_app(world)) as http:
-        assert (await http.get("/internal/forecast")).status_code == 401
+        assert (await http.get("/internal/scheduler/forecast")).status_code == 401
         for key in ("", KEY + "x", "é"):
-            answer = await http.get("/internal/forecast", headers={b"X-Api-Key": key.encode()})
+            answer = await http.get("/internal/scheduler/forecast", headers={b"X-Api-Key": key.encode()})
             assert answer.status_code == 401
 
 
 async def test_with_no_key_configured_no_key_opens(world: World) -> None:
     async with world.running(forecast_app(world, interne_apikey=None)) as http:
         for key in ("", "None", KEY):
-            answer = await http.get("/internal/forecast", headers={"X-Api-Key": key})
+            answer = await http.get("/internal/scheduler/forecast", headers={"X-Api-Key": key})
             assert answer.status_code == 401
 
 
@@ -57,7 +57,7 @@ async def test_the_forecast_lists_who_will_be_told_soonest_first(world: World) -
         )
         await queries.fold_subscribed(uow.session, [(customer.company_id, customer.registered_at)])
     async with world.running(forecast_app(world)) as http:
-        answer = (await http.get("/internal/forecast", params={"days": 1}, headers=HEADERS)).json()
+        answer = (await http.get("/internal/scheduler/forecast", params={"days": 1}, headers=HEADERS)).json()
         assert [each["company_id"] for each in answer["coming"]] == [
             str(soon.company_id),
             str(later.company_id),
@@ -77,7 +77,7 @@ async def pages(http: httpx.AsyncClient) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     params: dict[str, str | int] = {"days": 7, "limit": 1}
     while True:
-        answer = (await http.get("/internal/forecast", params=params, headers=HEADERS)).json()
+        answer = (await http.get("/internal/scheduler/forecast", params=params, headers=HEADERS)).json()
         found.extend((each["company_id"], each["step"]) for each in answer["coming"])
         if answer["next"] is None:
             return found
@@ -88,5 +88,5 @@ async def test_a_forecast_that_cannot_be_is_refused(world: World) -> None:
     wrong = ({"days": "0"}, {"days": "400"}, {"days": "nan"}, {"limit": "0"}, {"days": "x"})
     async with world.running(forecast_app(world)) as http:
         for params in wrong:
-            answer = await http.get("/internal/forecast", params=params, headers=HEADERS)
+            answer = await http.get("/internal/scheduler/forecast", params=params, headers=HEADERS)
             assert answer.status_code == 422, params

@@ -9,13 +9,15 @@ import pytest
 from libs.common.errors import TemporaryFailure
 from libs.common.events.scheduler import SignupStepDue
 from libs.common.service import Door
-from services.scheduler import handlers, jobs, queries
+from services.scheduler import handlers, queries
 from services.scheduler.app import create_app
+from services.scheduler.domain import SIGNUP_ROUTINE
 from services.scheduler.reading import Reading
 from tests.integration.scheduler.builders import (
     NOW,
     HandClock,
     heard,
+    make_engine,
     registered,
     scheduler_database,
     scheduler_settings,
@@ -32,19 +34,19 @@ async def test_with_nothing_told_there_is_nothing_to_wait_for(world: World) -> N
 
 async def test_a_subscription_that_nobody_read_yet_holds_the_step_back(world: World) -> None:
     settings = scheduler_settings(world)
-    reading = Reading(handlers.router, settings)
     event = registered(ago=THREE_HOURS)
     async with scheduler_database(world) as database:
         async with database.begin() as uow:
             await queries.fold_registered(uow.session, [heard(event)])
         await world.tell(subscribed(event.company_id))
+        engine = make_engine(database, settings, names=[SIGNUP_ROUTINE])
         with pytest.raises(TemporaryFailure, match="1 messages"):
-            await jobs.scan_signup(database, reading, settings.signup_steps)
+            await engine.tick()
         async with world.running(create_app(settings, doors=frozenset({Door.KAFKA}), clock=HandClock())):
 
             async def is_scanned() -> bool:
                 try:
-                    return await jobs.scan_signup(database, reading, settings.signup_steps) == 0
+                    return await engine.tick() > 0
                 except TemporaryFailure:
                     return False
 

@@ -9,10 +9,22 @@ from libs.common.events import provisional_company_id
 from libs.common.events.directory import StripeCustomerLinked
 from libs.common.events.scheduler import SignupStepDue
 from services.scheduler.app import create_app
-from tests.integration.scheduler.builders import NOW, HandClock, registered, scheduler_settings, subscribed
+from services.scheduler.settings import SchedulerSettings
+from tests.integration.scheduler.builders import (
+    NOW,
+    HandClock,
+    RunningClock,
+    registered,
+    scheduler_settings,
+    subscribed,
+)
 from tests.world import World, until
 
 THREE_HOURS = timedelta(hours=3)
+
+
+def quick_settings(world: World) -> SchedulerSettings:
+    return scheduler_settings(world, signup_scan_seconds=1)
 
 
 async def occurrences(world: World) -> dict[UUID, tuple[str, str | None]]:
@@ -27,7 +39,7 @@ async def heard_companies(world: World) -> set[UUID]:
 
 async def test_a_company_that_registered_three_hours_ago_is_told_its_first_step_once(world: World) -> None:
     event = registered(ago=THREE_HOURS)
-    async with world.running(create_app(scheduler_settings(world), clock=HandClock())):
+    async with world.running(create_app(quick_settings(world), clock=RunningClock())):
         envelope = await world.tell(event, copies=3)
         facts = await until(lambda: world.told(SignupStepDue), what="the step")
     assert facts == [
@@ -49,9 +61,9 @@ async def test_a_company_that_registered_three_hours_ago_is_told_its_first_step_
 
 
 async def test_a_step_is_told_when_its_moment_comes_and_not_before(world: World) -> None:
-    clock = HandClock()
+    clock = RunningClock()
     early, late = registered(ago=timedelta(hours=1)), registered(ago=THREE_HOURS)
-    async with world.running(create_app(scheduler_settings(world), clock=clock)):
+    async with world.running(create_app(quick_settings(world), clock=clock)):
         await world.tell(early)
         await world.tell(late)
         await until(lambda: occurrences(world), what="the step of the company that waited longer")
@@ -67,7 +79,7 @@ async def test_a_step_is_told_when_its_moment_comes_and_not_before(world: World)
 async def test_a_company_that_subscribed_is_not_told_even_when_that_is_heard_first(world: World) -> None:
     company_id = uuid4()
     other = registered(ago=THREE_HOURS)
-    async with world.running(create_app(scheduler_settings(world), clock=HandClock())):
+    async with world.running(create_app(quick_settings(world), clock=RunningClock())):
         await world.tell(subscribed(company_id))
 
         async def is_heard() -> bool:
@@ -91,7 +103,7 @@ async def test_a_company_that_subscribed_is_not_told_even_when_that_is_heard_fir
 async def test_a_subscription_under_the_provisional_company_counts_for_the_real_one(world: World) -> None:
     by_registration = registered(ago=THREE_HOURS, stripe_customer_id="cus_early")
     by_link = registered(ago=THREE_HOURS)
-    async with world.running(create_app(scheduler_settings(world), clock=HandClock(NOW - THREE_HOURS))):
+    async with world.running(create_app(quick_settings(world), clock=RunningClock(NOW - THREE_HOURS))):
         await world.tell(subscribed(provisional_company_id("cus_early")))
         await world.tell(subscribed(provisional_company_id("cus_linked"), subscription_id="sub_2"))
         await world.tell(by_registration)
@@ -112,7 +124,7 @@ async def test_a_subscription_under_the_provisional_company_counts_for_the_real_
             return bool(rows[0]["n"] == 6)
 
         await until(all_heard, what="all five facts")
-    async with world.running(create_app(scheduler_settings(world), clock=HandClock())):
+    async with world.running(create_app(quick_settings(world), clock=RunningClock())):
 
         async def both() -> bool:
             return len(await occurrences(world)) == 2
@@ -131,7 +143,7 @@ async def steps_of(world: World, company_id: UUID) -> dict[str, tuple[str, str |
 
 async def test_a_clock_that_was_off_for_days_skips_what_is_too_late_and_says_so(world: World) -> None:
     too_late, just_in_time = registered(ago=timedelta(hours=48)), registered(ago=timedelta(hours=47))
-    async with world.running(create_app(scheduler_settings(world), clock=HandClock())):
+    async with world.running(create_app(quick_settings(world), clock=RunningClock())):
         await world.tell(too_late)
         await world.tell(just_in_time)
 
@@ -166,8 +178,8 @@ async def test_a_company_goes_through_all_eight_steps_one_at_a_time(world: World
 
 async def test_who_subscribes_on_the_way_is_told_no_further_step(world: World) -> None:
     event, other = registered(ago=THREE_HOURS), registered(ago=THREE_HOURS)
-    clock = HandClock()
-    async with world.running(create_app(scheduler_settings(world), clock=clock)):
+    clock = RunningClock()
+    async with world.running(create_app(quick_settings(world), clock=clock)):
         await world.tell(event)
         await world.tell(other)
 
@@ -191,7 +203,7 @@ async def test_who_subscribes_on_the_way_is_told_no_further_step(world: World) -
 
 async def test_a_company_brought_in_from_long_ago_is_told_nothing(world: World) -> None:
     event = registered(ago=timedelta(days=400))
-    async with world.running(create_app(scheduler_settings(world), clock=HandClock())):
+    async with world.running(create_app(quick_settings(world), clock=RunningClock())):
         await world.tell(event)
 
         async def all_eight() -> bool:
@@ -204,7 +216,7 @@ async def test_a_company_brought_in_from_long_ago_is_told_nothing(world: World) 
 
 async def test_two_schedulers_at_once_tell_each_step_once(world: World) -> None:
     companies = [registered(ago=THREE_HOURS) for _ in range(300)]
-    first, second = (create_app(scheduler_settings(world), clock=HandClock()) for _ in range(2))
+    first, second = (create_app(quick_settings(world), clock=RunningClock()) for _ in range(2))
     async with world.running(first), world.running(second):
         for event in companies:
             await world.tell(event)

@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 from libs.common.envelope import Envelope
 from libs.common.events import Event
 from libs.common.events.billing import DisputeOpened
+from libs.common.events.directory import RoutineSilent
 from libs.common.events.notifications import DeliveryFailed, DeliveryUnknown
 from libs.common.events.operations import EventSetAside
 from services.notifications import mail
@@ -190,3 +191,12 @@ def test_the_webhook_is_a_secret_and_must_be_one() -> None:
             settings(slack_webhook_url=wrong, app_env="prod")
     with pytest.raises(ValidationError):
         settings(team_email="not an address")
+
+
+def test_a_silent_routine_is_the_first_thing_that_is_said() -> None:
+    silent = RoutineSilent(routine="check_unpaid", expected_by=NOW, noticed_at=NOW)
+    notice = digests.notice_of(silent, cause_of(silent))
+    assert notice is not None
+    assert (notice.topic, notice.company_id) == (digests.Topic.SILENT, None)
+    assert "check_unpaid, attendue avant le" in notice.line
+    assert next(iter(digests.Topic)) is notice.topic

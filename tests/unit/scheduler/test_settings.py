@@ -21,6 +21,22 @@ COMMON = {"app_env": "test", "app_secret": "x" * 32, "kafka_bootstrap_servers": 
         ({"interne_apikey": ""}, "INTERNE_APIKEY"),
         ({"signup_scan_seconds": 0}, "SIGNUP_SCAN_SECONDS"),
         ({"signup_first_step_too_late_hours": 0}, "SIGNUP_FIRST_STEP_TOO_LATE_HOURS"),
+        ({"signup_first_step_hours": -1}, "SIGNUP_FIRST_STEP_HOURS"),
+        ({"routine_schedules": {"check_unpaid": "0 0 30 2 *"}}, "ROUTINE_SCHEDULES, check_unpaid: .*30 2"),
+        (
+            {"routine_schedules": {"check_unpaid": "CRON_TZ=Mars/Olympus 0 9 * * *"}},
+            "ROUTINE_SCHEDULES, check_unpaid: there is no time zone 'Mars/Olympus'",
+        ),
+        (
+            {"routine_schedules": {"check_unpaid": "0 9 * * 0"}},
+            "ROUTINE_SCHEDULES: routine check_unpaid: .* never fires on a working day",
+        ),
+        ({"routine_schedules": {"chek": "0 9 * * *"}}, "ROUTINE_SCHEDULES: there is no routine 'chek'"),
+        (
+            {"routine_ping_urls": {"check_unpaid": "hc-ping.com/x"}},
+            "ROUTINE_PING_URLS: the URL of check_unpaid",
+        ),
+        ({"routine_ping_urls": {"chek": "https://hc-ping.com/x"}}, "ROUTINE_PING_URLS: there is no routine"),
         ({"signup_step_too_late_hours": 0}, "SIGNUP_STEP_TOO_LATE_HOURS"),
         ({"signup_step_days": "2,7"}, "SIGNUP_STEP_DAYS"),
         ({"signup_step_days": "2,7,14,21,30,45,45"}, "SIGNUP_STEP_DAYS"),
@@ -31,6 +47,13 @@ COMMON = {"app_env": "test", "app_secret": "x" * 32, "kafka_bootstrap_servers": 
 def test_a_wrong_setting_is_refused_by_its_name(values: dict[str, object], named: str) -> None:
     with pytest.raises(MisconfiguredError, match=named):
         load(SchedulerSettings, **COMMON, **values)
+
+
+def test_the_environment_gives_a_routine_another_time() -> None:
+    settings = load(SchedulerSettings, **COMMON, routine_schedules={"reconcile_stripe": "every 1 hours"})
+    texts = {routine.name: routine.schedule.text() for routine in settings.routines}
+    assert texts["reconcile_stripe"] == "every 1 hours"
+    assert (texts["check_unpaid"], texts["signup_routine"]) == ("0 9 * * *", "every 5 minutes")
 
 
 def test_the_steps_are_due_when_the_old_ones_were_unless_told_otherwise() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.scheduler.domain import PARIS, cutoff_step, reminder_stages, working_morning
+from services.scheduler.domain import CHECK_UNPAID, PARIS, ROUTINES, Cron, cutoff_step, reminder_stages
 from services.scheduler.settings import SchedulerSettings
 
+[MORNINGS] = [routine for routine in ROUTINES if routine.name == CHECK_UNPAID]
 NEEDED = {"app_env": "test", "app_secret": "x" * 16, "kafka_bootstrap_servers": "localhost:1"}
 
 
@@ -32,17 +34,18 @@ def at(text: str) -> datetime:
     ],
 )
 def test_the_last_working_morning(now: str, morning: str) -> None:
-    assert working_morning(at(now), 9) == at(morning)
-    assert working_morning(at(now).astimezone(UTC), 9) == at(morning)
+    assert MORNINGS.latest_slot(at(now)) == at(morning)
+    assert MORNINGS.latest_slot(at(now).astimezone(UTC)) == at(morning)
 
 
 @given(st.integers(0, 5 * 365 * 24 * 60), st.integers(0, 23))
 def test_a_morning_never_lies_in_the_future_and_stays_until_the_next_one(minutes: int, hour: int) -> None:
     now = at("2025-01-01 00:00") + timedelta(minutes=minutes)
-    morning = working_morning(now, hour)
+    mornings = replace(MORNINGS, schedule=Cron(f"0 {hour} * * *"))
+    morning = mornings.latest_slot(now)
     assert now - timedelta(days=6) < morning <= now
-    assert morning.weekday() < 5
-    assert working_morning(morning, hour) == morning
+    assert morning.astimezone(PARIS).weekday() < 5
+    assert mornings.latest_slot(morning) == morning
 
 
 def test_the_reminders_begin_with_the_second_notice_and_end_where_the_next_begins() -> None:
