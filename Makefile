@@ -15,7 +15,7 @@ DEV := $(VENV)/.dev-installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help up down reset test bench bench-first-of-month bench-scale storm tempest kills check format lock install
+.PHONY: help up down reset test bench bench-first-of-month bench-scale year storm tempest kills check format lock install
 
 help: ## Say what there is (this)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bench-scale: $(DEV) ## Measure beside a million invoices: 15 minutes, 11 GB of d
 bench-first-of-month: $(DEV) ## Measure: 50,000 invoices fail while Stripe is slow (half an hour)
 	RELANCE_DRAIN_INVOICES=50000 RELANCE_DRAIN_SECONDS=900 \
 		$(BIN)/python -m pytest tests/benchmarks/test_drain.py -m benchmark -s $(ARGS)
+
+year: $(DEV) ## A simulated year of the scheduler, against a model (an hour; RELANCE_YEAR_SEED=n for another one)
+	RELANCE_WHOLE_YEAR=1 $(BIN)/python -m pytest tests/integration/scheduler/test_year.py -s $(ARGS)
 
 storm: $(DEV) ## The storm, with 200 customers for each kill too
 	RELANCE_STORM_KILL_CUSTOMERS=200 $(BIN)/python -m pytest tests/faults -s $(ARGS)
