@@ -13,6 +13,7 @@ import asyncpg
 import httpx
 import uvicorn
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from fastapi import FastAPI
 
 from libs.common.envelope import Envelope
@@ -63,12 +64,37 @@ class World:
         name = f"t{uuid.uuid4().hex[:12]}"
         await _execute(servers.database_url, f'create database "{name}" template "{TEMPLATE}"')
         world = cls(servers, name)
-        await create_topics(world.settings(CommonSettings))
+        topics = await create_topics(world.settings(CommonSettings))
+        await world._see(topics)
         try:
             yield world
         finally:
             await world._close()
+            await world._delete(topics)
             await _execute(servers.database_url, f'drop database "{name}" with (force)')
+
+    async def _see(self, topics: Sequence[str]) -> None:
+        """Until the broker shows what its controller has made; a moment later on a machine that is busy."""
+        async with self._admin() as admin:
+
+            async def are_there() -> bool:
+                return set(topics) <= set(await admin.list_topics())
+
+            await until(are_there, what="the topics")
+
+    async def _delete(self, topics: Sequence[str]) -> None:
+        """Thousands of topics that nobody needs any more slow a broker down."""
+        async with self._admin() as admin:
+            await admin.delete_topics(list(topics))
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self.kafka_bootstrap_servers)
+        await admin.start()
+        try:
+            yield admin
+        finally:
+            await admin.close()
 
     def settings(self, settings_class: type[S], **overrides: object) -> S:
         """Settings for this world; overrides by field name."""

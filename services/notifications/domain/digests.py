@@ -13,14 +13,11 @@ from zoneinfo import ZoneInfo
 from libs.common.envelope import Envelope
 from libs.common.events.billing import DisputeOpened
 from libs.common.events.directory import RoutineSilent
-from libs.common.events.event import uuid_of
 from libs.common.events.notifications import DeliveryFailed, DeliveryUnknown
 from libs.common.events.operations import EventSetAside
 from services.notifications.domain.deliveries import Category, Message
 from services.notifications.domain.kinds import KINDS
-
-TEAM_ID = uuid_of("team")
-"""Stands where a delivery names its company: internal messages are about no company in particular."""
+from services.notifications.domain.team import TEAM_ID
 
 Worth: TypeAlias = EventSetAside | DisputeOpened | DeliveryUnknown | DeliveryFailed | RoutineSilent
 """What the team should know."""

@@ -14,9 +14,9 @@ from libs.common.errors import PermanentFailure, TemporaryFailure, UnknownOutcom
 from libs.common.jobs import backoff_seconds, brief
 from libs.integrations.slack import Slack, SlackRefused
 from services.notifications import queries
-from services.notifications.domain import digests
+from services.notifications.domain import TEAM_ID, digests
 from services.notifications.domain.deliveries import Message
-from services.notifications.domain.digests import TEAM_ID, Plan
+from services.notifications.domain.digests import Plan
 from services.notifications.jobs.slack_text import sections_of
 from services.notifications.queries.digests import Claimed, First
 from services.notifications.settings import NotificationsSettings

@@ -362,7 +362,7 @@ NASTY = "\u202e\u0007 <script>alert('é')</script> 漢字 \U0001f3e2 " + "x" * 4
         (event("customer.updated", customer(name=NASTY, metadata={f"k{n}": "v" * 500 for n in range(50)})),
          "noted"),
         (event("invoice.upcoming", {**invoice(), "id": None}), "known and ignored"),
-        (event("payment_method.attached", {"id": "pm_1", "customer": "cus_1"}), "known and ignored"),
+        (event("payment_method.attached", {"id": "pm_1", "customer": "cus_1"}), "noted"),
         (event("some.thing.new", {"id": "x_1"}), "not known and ignored"),
         (event("checkout.session.completed", {"id": "cs_1", "customer": "cus_1",
                                               "client_reference_id": str(UUID(int=7))}), "noted"),
