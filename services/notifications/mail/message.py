@@ -100,9 +100,14 @@ def _part(subtype: str, text: str) -> tuple[bytes, bytes]:
         f'Content-Type: text/{subtype}; charset="utf-8"\r\nMIME-Version: 1.0\r\n'
         "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
     )
-    lines = "\n".join(text.splitlines()) + "\n"
-    encoded = binascii.b2a_qp(lines.encode(errors="replace"), istext=True)
-    return head.encode(), encoded.replace(b"\n", b"\r\n")
+    return head.encode(), b"".join(map(_quoted, text.splitlines()))
+
+
+@lru_cache(maxsize=8192)  # most lines of a mail are those of its template
+def _quoted(line: str) -> bytes:
+    """Quoted-printable, with its line end."""
+    encoded = binascii.b2a_qp(f"{line}\n".encode(errors="replace"), istext=True)
+    return encoded.replace(b"\n", b"\r\n")
 
 
 def _text(text: str) -> str:

@@ -12,6 +12,7 @@ from services.notifications.queries.claims import (
     list_due_companies,
     list_expired_claims,
     lock_free_companies,
+    mark_begun,
     mark_sending,
 )
 from services.notifications.queries.companies import (
@@ -151,6 +152,7 @@ __all__ = [
     "mark_number_released",
     "mark_outcomes",
     "mark_provider_event",
+    "mark_begun",
     "mark_sending",
     "mark_short",
     "mark_subscription_ended",
