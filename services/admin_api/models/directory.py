@@ -1,4 +1,4 @@
-"""The admin API's tables; `migrations/` makes them, a test compares."""
+"""The directory and the read models."""
 
 from __future__ import annotations
 
@@ -120,7 +120,12 @@ class Delivery(Model):
     event_id: Mapped[UUID]
     traceparent: Mapped[str | None]
 
-    __table_args__ = (Index("deliveries_of_company", "company_id", "first_at", "delivery_id"),)
+    __table_args__ = (
+        Index("deliveries_of_company", "company_id", "first_at", "delivery_id"),
+        Index("deliveries_by_time", "first_at", "delivery_id"),
+        Index("deliveries_by_kind", "kind", "first_at", "delivery_id"),
+        Index("deliveries_by_status", "status", "first_at", "delivery_id"),
+    )
 
 
 class SetAside(Model):
