@@ -66,7 +66,7 @@ def _add_totp(router: APIRouter, desk: _Desk, database: Database, guards: Guards
         if admin.totp_secret is None:
             async with database.begin() as uow:
                 await queries.offer_totp(uow.session, admin.admin_id, guards.totp.new_secret())
-        return RedirectResponse("/compte#code", 303)
+        return RedirectResponse("/compte#code-titre", 303)
 
     @router.post("/totp/confirmer")
     @page(Role.READER)
