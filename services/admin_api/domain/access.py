@@ -65,7 +65,8 @@ def clean_reason(text: str) -> str:
 HIDDEN = "•••"
 # The first letter stays: enough to recognize an address that one knows, not to learn it.
 _EMAIL = re.compile(r"([\w.!#$%&'*+/=?^`{|}~-])[\w.!#$%&'*+/=?^`{|}~-]*@([\w-])[\w-]*((?:\.[\w-]+)+)")
-_PHONE = re.compile(r"(?<![\w-])(?:\+|00)?(?:\d[ .()-]?){8,14}(\d\d)(?![\w-])", re.ASCII)
+# Begins as numbers do, so that a date or an id is none.
+_PHONE = re.compile(r"(?<![\w-])(?:\+\d|0)(?:[ .()-]{0,2}\d){6,13}[ .()-]{0,2}(\d\d)(?!\w)", re.ASCII)
 
 
 def mask_email(email: str) -> str:

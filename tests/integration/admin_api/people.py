@@ -13,7 +13,7 @@ import httpx
 from argon2 import PasswordHasher
 from fastapi import FastAPI
 
-from libs.common.clock import utc_now
+from libs.common.clock import Clock, utc_now
 from services.admin_api.app import create_app
 from tests.integration.admin_api.builders import admin_settings
 from tests.world import World
@@ -63,8 +63,8 @@ class Browser:
 
 
 @asynccontextmanager
-async def service(world: World, **overrides: object) -> AsyncIterator[FastAPI]:
-    app = create_app(admin_settings(world, **overrides))
+async def service(world: World, *, clock: Clock = utc_now, **overrides: object) -> AsyncIterator[FastAPI]:
+    app = create_app(admin_settings(world, **overrides), clock=clock)
     async with world.running(app):
         yield app
 
