@@ -63,7 +63,7 @@ class Browser:
 
 
 @asynccontextmanager
-async def service(world: World, *, clock: Clock = utc_now, **overrides: object) -> AsyncIterator[FastAPI]:
+async def service(world: World, *, clock: Clock = utc_now, **overrides: Any) -> AsyncIterator[FastAPI]:
     app = create_app(admin_settings(world, **overrides), clock=clock)
     async with world.running(app):
         yield app
@@ -71,7 +71,7 @@ async def service(world: World, *, clock: Clock = utc_now, **overrides: object) 
 
 @asynccontextmanager
 async def signed_in(
-    world: World, role: str = "admin", email: str = "ada@relance.example", **overrides: object
+    world: World, role: str = "admin", email: str = "ada@relance.example", **overrides: Any
 ) -> AsyncIterator[Browser]:
     """Somebody of a role, in a browser."""
     await account(world, email, role)

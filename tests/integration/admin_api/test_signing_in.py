@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import pyotp
@@ -76,7 +77,7 @@ async def test_nobody_learns_who_has_an_account(world: World) -> None:
 
 async def test_tries_are_counted_once_over_instances_and_however_many_come_at_once(world: World) -> None:
     await account(world)
-    limits = {"login_tries_per_account": 5}
+    limits: dict[str, Any] = {"login_tries_per_account": 5}
     async with service(world, **limits) as one, service(world, **limits) as two:
         browsers = [Browser(app, address=f"198.51.100.{n}") for n in range(15) for app in (one, two)]
         answers = await asyncio.gather(*(browser.sign_in(ADA, "not-the-password") for browser in browsers))
