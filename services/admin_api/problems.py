@@ -124,8 +124,19 @@ _TITLES = {
 }
 
 
+NOT_TEXT = "22021"
+"""PostgreSQL's state for what no text of its own may hold, a NUL character: it comes in by query strings."""
+
+
 def outage_problem(error: Exception) -> Problem:
     """Raises the error again when the database is not to blame."""
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == NOT_TEXT:
+        return Problem(
+            422,
+            "not_text",
+            "La demande n'est pas valide",
+            "Un caractère nul s'est glissé dans un texte : retirez-le. Rien n'a été enregistré.",
+        )
     if not isinstance(error, PoolTimeoutError) and not is_outage(error):
         raise error
     log.warning("a request waits for the database in vain: %s", brief(error))

@@ -238,6 +238,45 @@ async def test_passwords_guessed_on_the_account_page_count_too(world: World) -> 
         assert [answer.status_code for answer in tries] == [422, 422, 422, 429]
 
 
+NASTY = (
+    "\x00",
+    "' or '1'='1",
+    "%",
+    "\u202e",
+    "a" * 5000,
+    "-1",
+    "1e999",
+    "<script>alert(1)</script>",
+    "../..",
+)
+FILTERS = {
+    "/envois": ("type", "etat", "canal", "entreprise", "apres"),
+    "/mis-de-cote": ("service", "apres"),
+    "/journal": ("qui", "action", "objet", "du", "au", "avant"),
+    "/connexion": ("suite",),
+    "/compte": ("fait",),
+    "/routines/check_unpaid": ("fait",),
+}
+
+
+async def test_no_nonsense_in_an_address_is_an_accident(world: World) -> None:
+    async with signed_in(world) as browser:
+        for path, names in FILTERS.items():
+            for name in names:
+                for value in NASTY:
+                    answer = await browser.get(path, params={name: value})
+                    assert answer.status_code in (200, 422), f"{path} {name}={value[:20]!r}"
+                    assert "<script>alert" not in answer.text
+        for path in (
+            "/mis-de-cote/%00/3f2b8c1e-5d0a-4f57-9f0e-2d1c6a7b8e90",
+            "/routines/..%2fx",
+            "/routines/%2e%2e",
+        ):
+            assert (await browser.get(path)).status_code in (404, 422), path
+        for email in ("\x00@x.example", "a" * 9000):
+            assert (await browser.sign_in(email)).status_code == 422
+
+
 async def test_pages_answer_while_passwords_are_hashed(world: World) -> None:
     """Hashing is off the event loop, a few at a time: a flood of tries does not stop the pages."""
     async with signed_in(world, login_tries_per_address=500) as browser:

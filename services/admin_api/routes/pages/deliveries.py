@@ -99,9 +99,11 @@ def _add_one(router: APIRouter, screens: Screens, desk: _Desk) -> None:
 
     @router.get("/{delivery_id}/message.html")
     @page(Role.SUPPORT)
-    async def show_mail(delivery_id: UUID) -> Response:
+    async def show_mail(request: Request, delivery_id: UUID, caller: CallerOf) -> Response:
         """The mail's HTML by itself, shut in."""
-        content = await desk.content(delivery_id)
+        # In its frame it is part of a page that was noted already.
+        is_framed = request.headers.get("sec-fetch-dest") == "iframe"
+        content = await (desk.content(delivery_id) if is_framed else desk.content_for(delivery_id, caller))
         html = _part(_read(content), "html") or ""
         headers = {"Content-Security-Policy": MAIL_CSP, "X-Frame-Options": "SAMEORIGIN"}
         return HTMLResponse(html, headers=headers)

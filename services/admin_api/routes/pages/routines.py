@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import RedirectResponse, Response
 
 from libs.common.database import Database
@@ -19,6 +19,7 @@ from services.admin_api.screens import PARIS, Screens, from_iso
 
 MOST_RUNS = 30
 Text = Annotated[str, Form(max_length=600)]
+Name = Annotated[str, Path(pattern=r"^\w{1,100}$")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _add_looks(router: APIRouter, database: Database, screens: Screens, desk: _D
 
     @router.get("/{name}")
     @page(Role.READER)
-    async def show_routine(request: Request, name: str, fait: str = "") -> Response:
+    async def show_routine(request: Request, name: Name, fait: str = "") -> Response:
         row, runs, is_down = await desk.look(name)
         return screens.show(
             request,
@@ -104,14 +105,14 @@ def _add_looks(router: APIRouter, database: Database, screens: Screens, desk: _D
 def _add_wishes(router: APIRouter, screens: Screens, desk: _Desk) -> None:
     @router.get("/{name}/{wish}")
     @page(Role.ADMIN)
-    async def confirm_wish(request: Request, name: str, wish: str) -> Response:
+    async def confirm_wish(request: Request, name: Name, wish: str) -> Response:
         row, _, is_down = await desk.look(name)
         return _confirm(screens, request, name, wish, row=row, is_down=is_down)
 
     @router.post("/{name}/{wish}")
     @page(Role.ADMIN)
     async def carry_out(
-        request: Request, caller: CallerOf, *, name: str, wish: str, raison: Text = "", jusque: Text = ""
+        request: Request, caller: CallerOf, *, name: Name, wish: str, raison: Text = "", jusque: Text = ""
     ) -> Response:
         asked = _wish(wish)
         try:
