@@ -66,6 +66,7 @@ def _pages(service: Service, screens: Screens, guards: Guards, peers: Peers) -> 
         pages.sign_in.create_router(screens, guards),
         pages.home.create_router(service.database, screens),
         pages.account.create_router(service.database, screens, guards),
+        pages.companies.create_router(service.database, screens, peers),
         pages.deliveries.create_router(service.database, screens, peers),
         pages.set_aside.create_router(service.database, screens),
         pages.routines.create_router(service.database, screens, peers),

@@ -1,4 +1,4 @@
-"""The internal doors of notifications and the scheduler, as the pages ask them."""
+"""The internal doors of the other services, as the pages ask them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Peers:
             # Our own servers: whatever proxy the environment names is not for them.
             return httpx.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_SECONDS, trust_env=False)
 
+        self._billing = client(settings.billing_internal_url)
         self._notifications = client(settings.notifications_internal_url)
         self._scheduler = client(settings.scheduler_internal_url)
 
@@ -51,6 +52,20 @@ class Peers:
             return None
         _check(response)
         return response.content
+
+    async def explain(self, company_id: UUID) -> list[str]:
+        """Lines in French: how a company stands, why, and what comes next; none where billing knows nothing
+        of it."""
+        found = await _found(self._billing, f"/internal/companies/{company_id}/explanation")
+        return [] if found is None else list(found["lines"])
+
+    async def list_coming(self, company_id: UUID, *, days: int) -> list[dict[str, Any]]:
+        """What will be told of a company in the coming days, soonest first."""
+        params = {"company_id": str(company_id), "days": str(days)}
+        response = await _ask(self._scheduler, "GET", "/internal/scheduler/forecast", params=params)
+        _check(response)
+        rows: list[dict[str, Any]] = response.json()["coming"]
+        return rows
 
     async def list_routines(self) -> list[dict[str, Any]]:
         response = await _ask(self._scheduler, "GET", "/internal/scheduler/routines")
@@ -72,8 +87,8 @@ class Peers:
         _check(await _ask(self._scheduler, "POST", path, json=dict(said)))
 
     async def close(self) -> None:
-        await self._notifications.aclose()
-        await self._scheduler.aclose()
+        for client in (self._billing, self._notifications, self._scheduler):
+            await client.aclose()
 
 
 async def _ask(client: httpx.AsyncClient, method: str, path: str, **more: Any) -> httpx.Response:

@@ -70,6 +70,9 @@ class AdminApiSettings(CommonSettings):
         "never among what they may use",
     )
 
+    billing_internal_url: Address = Field(
+        default="http://127.0.0.1:8001", description="where the admin pages find billing"
+    )
     notifications_internal_url: Address = Field(
         default="http://127.0.0.1:8002", description="where the admin pages find notifications"
     )

@@ -11,14 +11,18 @@ from email.message import EmailMessage
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from libs.common.events.directory import CompanyRegistered
 from libs.common.events.operations import EventSetAside
 from libs.common.service import Door
 from libs.devstack.ports import free_port
 from services.admin_api import queries
 from services.admin_api.app import create_app as create_admin_api
 from services.admin_api.handlers import delivery_state
+from services.billing.app import create_app as create_billing
+from services.billing.settings import BillingSettings
 from services.notifications.app import create_app as create_notifications
 from services.notifications.settings import NotificationsSettings
+from services.scheduler import handlers as scheduler_handlers
 from services.scheduler.app import create_app as create_scheduler
 from tests.integration.admin_api.builders import KEY, admin_database, admin_settings, heard, sent
 from tests.integration.admin_api.people import PASSWORD, account
@@ -53,7 +57,7 @@ class House:
     async def open(self, servers: Servers, stack: AsyncExitStack) -> None:
         self.world = await stack.enter_async_context(World.fresh(servers))
         await self._furnish()
-        ports = {name: free_port() for name in ("notifications", "scheduler", "admin")}
+        ports = {name: free_port() for name in ("billing", "notifications", "scheduler", "admin")}
         mail = {
             "mailer_dsn": "smtp://127.0.0.1:9",
             "mail_sender": "Relance <relance@relance.test>",
@@ -64,17 +68,30 @@ class House:
         notifications = create_notifications(
             self.world.settings(NotificationsSettings, **mail), doors=HTTP_ONLY
         )
+        billing = create_billing(
+            self.world.settings(
+                BillingSettings,
+                interne_apikey=KEY,
+                stripe_sk="sk_test_of_this_test",
+                stripe_webhook_secrets="whsec_of_this_test",
+                stripe_api_base="http://127.0.0.1:9",
+                billing_public_url="http://127.0.0.1:9",
+            ),
+            doors=HTTP_ONLY,
+        )
         scheduler = create_scheduler(scheduler_settings(self.world), doors=HTTP_ONLY)
         # As in development: by plain HTTP, so that a browser takes the cookies.
         settings = admin_settings(
             self.world,
             app_env="dev",
+            billing_internal_url=f"http://127.0.0.1:{ports['billing']}",
             notifications_internal_url=f"http://127.0.0.1:{ports['notifications']}",
             scheduler_internal_url=f"http://127.0.0.1:{ports['scheduler']}",
             login_tries_per_address=1000,
         )
         admin_api = create_admin_api(settings, doors=HTTP_ONLY)
-        for app, name in ((notifications, "notifications"), (scheduler, "scheduler"), (admin_api, "admin")):
+        apps = {"billing": billing, "notifications": notifications, "scheduler": scheduler}
+        for name, app in {**apps, "admin": admin_api}.items():
             await stack.enter_async_context(self.world.serving(app, ports[name]))
         self.url = f"http://127.0.0.1:{ports['admin']}"
 
@@ -86,7 +103,13 @@ class House:
         await self._content(companies[0])
         async with admin_database(self.world) as database, database.begin() as uow:
             await queries.fold_set_aside(uow.session, [heard(_set_aside(n)) for n in range(3)])
+        registered = CompanyRegistered(
+            company_id=companies[0], name=COMPANIES[0][0], email=COMPANIES[0][1], registered_at=NOW
+        )
         async with scheduler_database(self.world) as database:
+            async with database.begin() as uow:
+                folds = scheduler_handlers.router.folds[CompanyRegistered.type]
+                await folds([heard(registered)], uow.session)
             await drain(make_engine(database, scheduler_settings(self.world)))
 
     async def _company(self, name: str, email: str) -> UUID:
@@ -96,6 +119,11 @@ class House:
             "insert into companies (company_id, name, email, registered_at, created_at) "
             "values ($1, $2, $3, $4, $4)",
             *(company_id, name, email, NOW),
+        )
+        await self.world.rows(
+            "billing",
+            "insert into companies (company_id, name, email) values ($1, $2, $3)",
+            *(company_id, name, email),
         )
         return company_id
 

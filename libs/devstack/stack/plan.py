@@ -154,7 +154,7 @@ def _choose(base: int, state: State, environment: Mapping[str, str], names: list
 
 def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
     addresses = {f"{service.upper()}_PORT": str(ports[service]) for service in SERVICES}
-    for service in ("notifications", "scheduler"):
+    for service in ("billing", "notifications", "scheduler"):
         addresses[f"{service.upper()}_INTERNAL_URL"] = f"http://{HOST}:{ports[service]}"
     addresses["ADMIN_URL"] = f"http://{HOST}:{ports['admin_api']}"
     if "kafka" in ports:

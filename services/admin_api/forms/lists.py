@@ -89,6 +89,12 @@ def set_aside_place(cursor: str) -> tuple[datetime, UUID, str]:
     return _parsed(_moment, at), _parsed(UUID, event_id), service
 
 
+def timeline_place(cursor: str) -> tuple[datetime, str, str]:
+    """Raises Problem."""
+    at, source, ident = _parts(cursor, 3)
+    return _parsed(_moment, at), source, ident
+
+
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:

@@ -76,12 +76,14 @@ from services.admin_api.queries.throttles import (
     give_try_back,
     take_try,
 )
+from services.admin_api.queries.timeline import TimelinePlace, list_timeline
 
 __all__ = [
     "Deed",
     "DeliveryState",
     "NewSession",
     "RoutineState",
+    "TimelinePlace",
     "Tries",
     "WantedDeeds",
     "WantedDeliveries",
@@ -129,6 +131,7 @@ __all__ = [
     "list_numbers",
     "list_routines",
     "list_set_aside",
+    "list_timeline",
     "mark_alarmed",
     "mark_key_used",
     "mark_seen",

@@ -14,6 +14,7 @@ from services.admin_api.domain import mask_email, mask_phone, mask_words
 from services.admin_api.handlers import delivery_state
 from tests.integration.admin_api.builders import (
     COMPANY,
+    NOW,
     admin,
     admin_database,
     admin_settings,
@@ -194,6 +195,44 @@ async def test_while_the_others_are_down_pages_say_so_and_show_what_is_known(wor
         assert "on ne sait si c’est fait" in asked.text
     actions = [row["action"] for row in await audited(world)]
     assert actions == ["session.signed_in", "routine.run_asked"], "asked, and never said to be done"
+
+
+async def test_a_company_s_history_is_one_list_that_is_paged_without_loss(world: World) -> None:
+    company_id = await a_customer(world)
+    told = [sent(company_id, at=NOW).accepted(minutes=n // 3) for n in range(120)]
+    async with admin(world) as http:
+        await http.post("/api/numbers", json={"numbers": ["0123456789"]})
+        await http.post(f"/api/companies/{company_id}/numbers", json={"number": "0123456789"})
+        release = {"reason": "non_payment", "requested_by": "Simon"}
+        await http.post(f"/api/companies/{company_id}/numbers/+33123456789/release", json=release)
+    async with admin_database(world) as database, database.begin() as uow:
+        states = [delivery_state(each, heard(each).envelope) for each in told]
+        await queries.fold_deliveries(uow.session, states)
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    down = dict.fromkeys(("billing_internal_url", "scheduler_internal_url"), nowhere)
+    async with signed_in(world, "support", **down) as browser:
+        seen: list[str] = []
+        path: str | None = f"/entreprises/{company_id}"
+        first = (await browser.get(path or "")).text
+        while path:
+            page = (await browser.get(path)).text
+            rows = page.partition('id="histoire"')[2].split("<tr>")[2:]
+            seen.extend(rows)
+            link = page.partition('rel="next"')[0].rpartition('href="')[2].split('"')[0]
+            path = link.replace("&amp;", "&").partition("#")[0] if 'rel="next"' in page else None
+    links = [row.split('href="/envois/')[1].split('"')[0] for row in seen if "/envois/" in row]
+    assert len(links) == len(set(links)) == 121
+    words = "".join(seen)
+    for word in ("Entreprise inscrite", "Contact enregistré", "+33123456789 attribué", "+33123456789 libéré"):
+        assert word in words
+    assert first.count("indisponible") == 2, "billing and the scheduler are down, the rest is shown"
+    assert "Jeanne" in first
+
+
+async def test_a_company_that_nobody_knows_is_not_found(world: World) -> None:
+    async with signed_in(world) as browser:
+        assert (await browser.get(f"/entreprises/{uuid4()}")).status_code == 404
+        assert (await browser.get("/entreprises/x")).status_code == 422
 
 
 async def test_a_routine_is_not_touched_without_a_reason(world: World) -> None:

@@ -3,6 +3,7 @@
 from services.admin_api.routes.pages import (
     account,
     assets,
+    companies,
     deliveries,
     home,
     journal,
@@ -11,4 +12,14 @@ from services.admin_api.routes.pages import (
     sign_in,
 )
 
-__all__ = ["account", "assets", "deliveries", "home", "journal", "routines", "set_aside", "sign_in"]
+__all__ = [
+    "account",
+    "assets",
+    "companies",
+    "deliveries",
+    "home",
+    "journal",
+    "routines",
+    "set_aside",
+    "sign_in",
+]
