@@ -34,6 +34,7 @@ from services.admin_api.queries.deliveries import (
     list_deliveries,
     list_kinds,
 )
+from services.admin_api.queries.histories import FactHeard, fold_facts
 from services.admin_api.queries.numbers import (
     assign_number,
     count_free,
@@ -81,6 +82,7 @@ from services.admin_api.queries.timeline import TimelinePlace, list_timeline
 __all__ = [
     "Deed",
     "DeliveryState",
+    "FactHeard",
     "NewSession",
     "RoutineState",
     "TimelinePlace",
@@ -114,6 +116,7 @@ __all__ = [
     "find_refresh_token",
     "find_set_aside",
     "fold_deliveries",
+    "fold_facts",
     "fold_routines",
     "fold_set_aside",
     "forget_tries",

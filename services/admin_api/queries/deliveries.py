@@ -33,7 +33,7 @@ class DeliveryState:
 
 # The state's columns come from one telling, the one with the highest revision (a delivery's facts are all on
 # its company's key, so revisions order them). The event id only makes the order total.
-_STATE = ("status", "at", "detail", "revision", "event_id", "traceparent")
+_STATE = ("status", "at", "detail", "revision", "event_id", "traceparent", "cause_id")
 _IS_NEWER = "(d.revision, d.event_id) < (excluded.revision, excluded.event_id)"
 _SET_STATE = ", ".join(f"{c} = case when {_IS_NEWER} then excluded.{c} else d.{c} end" for c in _STATE)
 
@@ -43,17 +43,18 @@ _FOLD_DELIVERIES = text(f"""
             cast(:delivery_ids as uuid[]), cast(:company_ids as uuid[]), cast(:kinds as text[]),
             cast(:channels as text[]), cast(:billing_cycles as text[]), cast(:invoice_ids as text[]),
             cast(:statuses as text[]), cast(:at as timestamptz[]), cast(:details as text[]),
-            cast(:revisions as bigint[]), cast(:event_ids as uuid[]), cast(:traceparents as text[])
+            cast(:revisions as bigint[]), cast(:event_ids as uuid[]), cast(:traceparents as text[]),
+            cast(:cause_ids as uuid[])
         ) as h (delivery_id, company_id, kind, channel, billing_cycle, invoice_ids, status, at, detail,
-                revision, event_id, traceparent)
+                revision, event_id, traceparent, cause_id)
     )
     insert into deliveries as d (delivery_id, company_id, kind, channel, billing_cycle, invoice_ids, first_at,
-                                 status, at, detail, revision, event_id, traceparent)
+                                 status, at, detail, revision, event_id, traceparent, cause_id)
     select distinct on (delivery_id)
            delivery_id, company_id, kind, channel, billing_cycle,
            array(select jsonb_array_elements_text(cast(invoice_ids as jsonb))),
            min(at) over (partition by delivery_id),
-           status, at, detail, revision, event_id, traceparent
+           status, at, detail, revision, event_id, traceparent, cause_id
     from heard order by delivery_id, revision desc, event_id desc
     on conflict (delivery_id) do update set first_at = least(d.first_at, excluded.first_at), {_SET_STATE}
     where {_IS_NEWER} or excluded.first_at < d.first_at
@@ -77,6 +78,7 @@ async def fold_deliveries(session: AsyncSession, states: Sequence[DeliveryState]
             "revisions": [s.envelope.revision or 0 for s in states],
             "event_ids": [s.envelope.event_id for s in states],
             "traceparents": [s.envelope.traceparent for s in states],
+            "cause_ids": [s.envelope.causation_id for s in states],
         },
     )
 

@@ -216,7 +216,7 @@ async def test_a_company_s_history_is_one_list_that_is_paged_without_loss(world:
         first = (await browser.get(path or "")).text
         while path:
             page = (await browser.get(path)).text
-            rows = page.partition('id="histoire"')[2].split("<tr>")[2:]
+            rows = page.partition('id="histoire"')[2].split('<tr id="f-')[1:]
             seen.extend(rows)
             link = page.partition('rel="next"')[0].rpartition('href="')[2].split('"')[0]
             path = link.replace("&amp;", "&").partition("#")[0] if 'rel="next"' in page else None

@@ -48,6 +48,7 @@ def create_router(database: Database, screens: Screens, peers: Peers) -> APIRout
             "company.html",
             company_id=company_id,
             rows=rows[:PAGE_ROWS],
+            shown_ids={row.id for row in rows[:PAGE_ROWS]},
             first=path if apres else None,
             following=following,
             **shown,
