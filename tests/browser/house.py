@@ -6,15 +6,21 @@ import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
+from libs.common.events import CompanyEvent
+from libs.common.events.billing import InvoiceUnpaid, LineCut, LineRestricted
 from libs.common.events.directory import CompanyRegistered
 from libs.common.events.operations import EventSetAside
+from libs.common.router import Heard
 from libs.common.service import Door
 from libs.devstack.ports import free_port
+from services.admin_api import handlers as admin_handlers
 from services.admin_api import queries
 from services.admin_api.app import create_app as create_admin_api
 from services.admin_api.handlers import delivery_state
@@ -31,6 +37,7 @@ from tests.servers import Servers
 from tests.world import World
 
 T = TypeVar("T")
+E = TypeVar("E", bound=CompanyEvent)
 HTTP_ONLY = frozenset({Door.HTTP})
 NOW = datetime.now(UTC)
 
@@ -103,6 +110,7 @@ class House:
         await self._content(companies[0])
         async with admin_database(self.world) as database, database.begin() as uow:
             await queries.fold_set_aside(uow.session, [heard(_set_aside(n)) for n in range(3)])
+        await self._facts(companies[0])
         registered = CompanyRegistered(
             company_id=companies[0], name=COMPANIES[0][0], email=COMPANIES[0][1], registered_at=NOW
         )
@@ -140,6 +148,18 @@ class House:
         async with admin_database(self.world) as database, database.begin() as uow:
             await queries.fold_deliveries(uow.session, states)
 
+    async def _facts(self, company_id: UUID) -> None:
+        """An invoice that was not paid, and what came of it."""
+        unpaid = _example(InvoiceUnpaid, company_id)
+        told: list[Heard[Any]] = [heard(unpaid)]
+        for event in (LineRestricted, LineCut):
+            caused = heard(_example(event, company_id))
+            told.append(replace(caused, envelope=caused.envelope._replace(causation_id=unpaid.event_id)))
+        async with admin_database(self.world) as database, database.begin() as uow:
+            for fact in told:
+                recent = replace(fact, envelope=fact.envelope._replace(time=NOW))
+                await admin_handlers.router.folds[fact.event.type]([recent], uow.session)
+
     async def _content(self, company_id: UUID) -> None:
         values = {
             "id": self.delivery_id,
@@ -165,6 +185,11 @@ class House:
         places = ", ".join(f"${n}" for n in range(1, len(values) + 1))
         statement = f"insert into deliveries ({', '.join(values)}) values ({places})"
         await self.world.rows("notifications", statement, *values.values())
+
+
+def _example(event: type[E], company_id: UUID) -> E:
+    example = Path(__file__).parents[1] / "contract" / "examples" / f"{event.type}.json"
+    return event.from_bytes(example.read_bytes()).model_copy(update={"company_id": company_id})
 
 
 def _mail() -> EmailMessage:

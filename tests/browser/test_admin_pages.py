@@ -191,7 +191,12 @@ def test_a_company_is_seen_with_its_history_and_what_comes(visitor: Visitor) -> 
     expect(page.get_by_role("region", name="État, et pourquoi")).to_contain_text("Boulangerie Martin")
     expect(page.get_by_role("region", name="Ce qui viendra")).to_contain_text("Inscription +2H")
     visitor.look("company")
-    page.get_by_role("region", name="Histoire").get_by_role("link").first.click()
+    history = page.get_by_role("region", name="Histoire")
+    cut = history.locator("tr", has_text="Lignes coupées")
+    cut.get_by_role("link", name="Facture impayée").click()
+    expect(page).to_have_url(re.compile("#f-"))
+    expect(page.locator("tr:target")).to_contain_text("essayés")
+    history.locator("a[href^='/envois/']").first.click()
     expect(page).to_have_url(re.compile("/envois/"))
 
 
