@@ -41,7 +41,7 @@ class KeyPair:
 
     @property
     def key_id(self) -> str:
-        """Names the pair in a token's head, so that one signed by another is refused by name."""
+        """Names the pair in a token's head, for whoever wonders which one signed it."""
         der = self.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         return hashlib.sha256(der).hexdigest()[:16]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from libs.common.errors import MisconfiguredError
+from libs.devstack.ports import free_port
 from services.admin_api.auth.keys import load_keys
 from services.admin_api.settings import AdminApiSettings
 from services.cli import relance
@@ -29,6 +32,7 @@ from tests.servers.shared import APP_SECRET
 from tests.world import World
 
 ADA = "ada@relance.example"
+ROOT = Path(__file__).parents[3]
 PASSWORD = "cinq-loutres-bleues"
 
 
@@ -219,6 +223,19 @@ def test_outside_of_development_a_wrong_key_does_not_start(
     )
     with pytest.raises(MisconfiguredError, match=says):
         load_keys(settings)
+
+
+async def test_in_production_the_pages_do_not_open_without_a_key_that_signs(
+    world: World, command: Command, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "APP_ENV": "prod", "ADMIN_API_PORT": str(free_port())}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.cli", "run", "admin_api"),
+        env={**environment, "PYTHONPATH": str(ROOT)}, cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert (process.returncode, "JWT_SECRET_KEY names no file" in output.decode()) == (78, True)
 
 
 async def test_only_development_is_served_by_plain_http(world: World) -> None:

@@ -11,9 +11,10 @@ import httpx
 import pyotp
 import pytest
 
+from services.admin_api import queries
 from services.admin_api.app import create_app
 from services.admin_api.auth.totp import Totp
-from tests.integration.admin_api.builders import admin_settings
+from tests.integration.admin_api.builders import admin_database, admin_settings
 from tests.integration.admin_api.people import (
     PASSWORD,
     Browser,
@@ -294,3 +295,26 @@ async def test_only_a_trusted_proxy_says_where_one_comes_from(world: World, addr
         await browser.sign_in(ADA)
     [row] = await audited(world)
     assert row["address"] == ("192.0.2.1" if address.startswith("198") else address)
+
+
+async def test_what_is_long_over_is_swept_and_what_is_not_stays(world: World) -> None:
+    await account(world)
+    clock = HandClock(datetime.now(UTC))
+    async with service(world, clock=clock) as app:
+        old, new = Browser(app), Browser(app, address="198.51.100.8")
+        await old.sign_in(ADA)
+        await old.sign_in("nobody@relance.example", "wrong-password")
+        clock.now += timedelta(days=30)
+        await new.sign_in(ADA)
+        now = clock.now
+        async with admin_database(world) as database, database.begin() as uow:
+            limits: dict[str, Any] = {"after": None, "limit": 500}
+            before = now - timedelta(days=1)
+            sessions = await queries.delete_old_sessions(uow.session, before=before, **limits)
+            throttles = await queries.delete_old_throttles(uow.session, before=before, **limits)
+        assert (sessions.deleted, sessions.place, throttles.deleted) == (1, None, 2)
+        assert (await new.get("/envois")).status_code == 200
+    left = await world.rows(
+        "admin_api", "select count(*) as n from admin_refresh_tokens join admin_sessions using (session_id)"
+    )
+    assert left[0]["n"] == len(await world.rows("admin_api", "select 1 from admin_refresh_tokens")) == 1
