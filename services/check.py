@@ -19,6 +19,8 @@ from libs.common.events import TELLERS
 from libs.common.jobs import brief
 from libs.common.settings import CommonSettings
 from libs.common.topics import topic_of
+from services.admin_api.auth.keys import load_keys
+from services.admin_api.settings import AdminApiSettings
 from services.run import settings_of
 
 ANSWER_SECONDS = 5.0
@@ -68,6 +70,8 @@ def _peers(service: str, settings: CommonSettings) -> dict[str, Look]:
         f"database of {service}": lambda: _check_database(service, settings),
         f"Kafka at {settings.kafka_bootstrap_servers}": lambda: _check_kafka(settings),
     }
+    if isinstance(settings, AdminApiSettings):
+        peers["keys that sign admins' tokens"] = lambda: _check_token_keys(settings)
     stripe_api_base, stripe_sk = (
         getattr(settings, "stripe_api_base", None),
         getattr(settings, "stripe_sk", None),
@@ -118,6 +122,10 @@ async def _check_database(service: str, settings: CommonSettings) -> None:
         ) from error
     finally:
         await connection.close()
+
+
+async def _check_token_keys(settings: AdminApiSettings) -> None:
+    load_keys(settings)
 
 
 async def _check_kafka(settings: CommonSettings) -> None:

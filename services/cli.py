@@ -12,6 +12,7 @@ import click
 
 from libs.common.errors import MisconfiguredError
 from libs.common.service import ALL_DOORS, Door
+from services.admin_commands import admin
 from services.message_cli import notifications
 from services.run import MISCONFIGURED_EXIT_CODE, SERVICES
 from services.scheduler_commands import scheduler
@@ -55,6 +56,7 @@ def relance() -> None:
     load_dotenv(Path(".env"), override=False)
 
 
+relance.add_command(admin)
 relance.add_command(notifications)
 relance.add_command(scheduler)
 

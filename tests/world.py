@@ -138,8 +138,17 @@ class World:
         [envelope, *_] = await self.tell_all([event] * copies, revision=revision, teller=teller)
         return envelope
 
+    async def tell_caused(self, event: Event, causation_id: uuid.UUID) -> None:
+        """Append a fact that another one caused."""
+        await self.tell_all([event], causation_id=causation_id)
+
     async def tell_all(
-        self, events: Sequence[Event], *, revision: int = 1, teller: str | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        revision: int = 1,
+        teller: str | None = None,
+        causation_id: uuid.UUID | None = None,
     ) -> list[Envelope]:
         """Append many facts at once, in order for each key."""
         envelopes = [
@@ -152,6 +161,7 @@ class World:
                 data=event.to_bytes(),
                 revision=revision,
                 traceparent=new_traceparent(),
+                causation_id=causation_id,
             )
             for event in events
         ]

@@ -98,6 +98,23 @@ class EventRouter:
 
         return register
 
+    def fold_also(self, event: type[E]) -> Callable[[Fold[E]], Fold[E]]:
+        """Register one more copy kept of an event: folded after those that are there, in one transaction."""
+
+        def register(fold: Fold[E]) -> Fold[E]:
+            first = self.folds.get(event.type)
+
+            async def fold_both(heard: Sequence[Heard[E]], session: AsyncSession) -> None:
+                if first is not None:
+                    await first(heard, session)
+                await fold(heard, session)
+
+            self.folds[event.type] = fold_both
+            self.heard[event.type] = event
+            return fold
+
+        return register
+
     def topics(self) -> list[str]:
         tellers = {teller for event in self.heard.values() for teller in _tellers_of(event)}
         return sorted(topic_of(teller) for teller in tellers)

@@ -19,6 +19,7 @@ from libs.common.events.operations import EventSetAside
 from libs.common.events.scheduler import RoutineRan, RoutineWatched
 from libs.common.router import EventRouter, Heard
 from services.admin_api import queries
+from services.admin_api.histories import keep_histories
 from services.admin_api.queries import DeliveryState, RoutineState
 
 router = EventRouter("admin_api")
@@ -113,3 +114,6 @@ def delivery_state(event: DeliveryFact, envelope: Envelope) -> DeliveryState:
         detail=detail,
         envelope=envelope,
     )
+
+
+keep_histories(router)

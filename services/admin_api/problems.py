@@ -7,12 +7,12 @@ say what to do. `errors` names each field (`where`) that is not acceptable.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
@@ -49,6 +49,17 @@ class Problem(Exception):
 
     def response(self) -> JSONResponse:
         return JSONResponse(self.body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
+
+
+Answerer: TypeAlias = Callable[[Request, Problem], Response]
+"""How a problem is answered: a page for a browser, JSON for everybody else."""
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a browser asks, for something that is not the API."""
+    if request.url.path.startswith("/api/"):
+        return False
+    return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
 
 
 def invalid(errors: Sequence[Mapping[str, str]]) -> Problem:
@@ -113,32 +124,48 @@ _TITLES = {
 }
 
 
-def add_problem_answers(app: FastAPI) -> None:
+NOT_TEXT = "22021"
+"""PostgreSQL's state for what no text of its own may hold, a NUL character: it comes in by query strings."""
+
+
+def outage_problem(error: Exception) -> Problem:
+    """Raises the error again when the database is not to blame."""
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == NOT_TEXT:
+        return Problem(
+            422,
+            "not_text",
+            "La demande n'est pas valide",
+            "Un caractère nul s'est glissé dans un texte : retirez-le. Rien n'a été enregistré.",
+        )
+    if not isinstance(error, PoolTimeoutError) and not is_outage(error):
+        raise error
+    log.warning("a request waits for the database in vain: %s", brief(error))
+    return Problem(
+        503,
+        "temporarily_unavailable",
+        "Indisponible pour le moment",
+        "La base de données ne répond pas : renvoyez la même demande dans quelques secondes.",
+        headers={"Retry-After": str(TRY_AGAIN_SECONDS)},
+    )
+
+
+def add_problem_answers(app: FastAPI, answer: Answerer) -> None:
     """Every answer of the app that is not a success becomes a problem."""
 
     @app.exception_handler(Problem)
-    async def answer_problem(_: Request, problem: Problem) -> JSONResponse:
-        return problem.response()
+    async def answer_problem(request: Request, problem: Problem) -> Response:
+        return answer(request, problem)
 
     @app.exception_handler(RequestValidationError)
-    async def answer_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return invalid([explain(each) for each in error.errors()]).response()
+    async def answer_invalid(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, invalid([explain(each) for each in error.errors()]))
 
     @app.exception_handler(HTTPException)
-    async def answer_refused(_: Request, error: HTTPException) -> JSONResponse:
+    async def answer_refused(request: Request, error: HTTPException) -> Response:
         code, title, detail = _TITLES.get(error.status_code, ("refused", "Refusé", str(error.detail)))
-        return Problem(error.status_code, code, title, detail, headers=error.headers).response()
+        return answer(request, Problem(error.status_code, code, title, detail, headers=error.headers))
 
     @app.exception_handler(SQLAlchemyError)
     @app.exception_handler(OSError)
-    async def answer_outage(_: Request, error: Exception) -> JSONResponse:
-        if not isinstance(error, PoolTimeoutError) and not is_outage(error):
-            raise error
-        log.warning("a request waits for the database in vain: %s", brief(error))
-        return Problem(
-            503,
-            "temporarily_unavailable",
-            "Indisponible pour le moment",
-            "La base de données ne répond pas : renvoyez la même demande dans quelques secondes.",
-            headers={"Retry-After": str(TRY_AGAIN_SECONDS)},
-        ).response()
+    async def answer_outage(request: Request, error: Exception) -> Response:
+        return answer(request, outage_problem(error))

@@ -102,7 +102,13 @@ async def test_every_printed_address_answers(home: Home) -> None:
     # Nobody but Stripe gets in.
     assert httpx.post(webhooks, content=b"{}", trust_env=False).status_code == 400
     assert webhooks == f"http://127.0.0.1:{home.base + 1}/webhooks/stripe" == life.addresses["webhooks"]
-    for label in ("Administration (admin_api)", "Notifications", "Horloge (scheduler)"):
+    email, password = addresses.pop("compte, mot de passe").split()
+    with httpx.Client(base_url=addresses.pop("Administration (admin_api)"), trust_env=False) as browser:
+        browser.headers.update({"Sec-Fetch-Site": "same-origin", "Accept": "text/html"})
+        form = {"email": email, "password": password}
+        assert browser.post("/connexion", data=form).headers["location"] == "/"
+        assert "Accueil" in browser.get("/").text
+    for label in ("Notifications", "Horloge (scheduler)"):
         assert get(addresses.pop(label)).status_code == 200, label
     assert "Boulangerie Martin" in get(addresses.pop("Simulateur Stripe")).text
     assert "Votre facture" in get(addresses.pop("Boîte aux lettres")).text

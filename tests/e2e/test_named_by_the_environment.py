@@ -113,7 +113,7 @@ async def test_all_named_none_is_started_and_a_signed_webhook_becomes_a_mail_the
             stand_ins = {"stripe", "mails", "platform", "sms", "slack", "tinyurl"}
             assert not stand_ins & life.addresses.keys()
             assert parts_of(life) == sorted(SERVICES)
-            assert sorted(it.name for it in home.data.iterdir() if it.is_dir()) == ["logs"]
+            assert sorted(it.name for it in home.data.iterdir() if it.is_dir()) == ["jwt", "logs"]
             for name in (
                 "KAFKA_BOOTSTRAP_SERVERS",
                 "DATABASE_URL",

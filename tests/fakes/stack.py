@@ -106,6 +106,8 @@ async def at_rest(stack: Stack) -> None:
                     (select count(*) from notifications.inbox where status = 'pending') as mail_inbox,
                     (select count(*) from notifications.deliveries
                      where status in ('pending', 'sending')) as deliveries,
+                    (select count(*) from notifications.team_notices
+                     where digest_id is null and dropped_at is null) as notices,
                     (select count(*) from notifications.outbox where told_at is null) as mail_outbox"""
             )
         except AWAY:

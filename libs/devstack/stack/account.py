@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
-from libs.devstack.stack.environment import SERVICES
-from libs.devstack.stack.plan import LABELS, Plan
+from libs.devstack.stack.environment import ADMIN_PASSWORD, SERVICES
+from libs.devstack.stack.plan import DEVELOPMENT_LOGIN, LABELS, Plan
 from libs.devstack.stack.story import CompanyStory, Story, Tried
 
 COLUMNS = 96
@@ -91,6 +91,8 @@ def _addresses(plan: Plan) -> Iterator[Text]:
 
 def _address_rows(plan: Plan) -> Iterator[tuple[str, str]]:
     yield LABELS["admin_api"], plan.url_of("admin_api")
+    if plan.has_development_login:
+        yield "  compte, mot de passe", f"{DEVELOPMENT_LOGIN}  {plan.environment[ADMIN_PASSWORD]}"
     if plan.starts("mails"):
         yield LABELS["mails"], plan.url_of("mails")
     if plan.starts("stripe"):

@@ -54,6 +54,8 @@ MADE_ONCE: Mapping[str, str] = {
     "SMSMODE_WEBHOOK_TOKEN": "",
     "BREVO_WEBHOOK_TOKEN": "",
     "TINYURL_TOKEN": "",
+    "JWT_PASSPHRASE": "",
+    "ADMIN_PASSWORD": "",
 }
 """Secrets that a stack makes for itself, with what each begins with."""
 
@@ -77,6 +79,9 @@ ONLY_FOR: Mapping[str, str] = {
     "JWT_PUBLIC_KEY": "admin_api",
     "JWT_PASSPHRASE": "admin_api",
 }
+
+# Of the development login: for the command that makes it, for no process.
+ADMIN_PASSWORD = "ADMIN_PASSWORD"  # noqa: S105 - a name
 
 # What a developer sees in `ps` or in a crash report is as little as can be.
 _OWNERS = ("DATABASE_URL", *(f"{service.upper()}_DATABASE_URL" for service in SERVICES))
@@ -131,7 +136,7 @@ def service_environment(service: str, environment: Mapping[str, str]) -> dict[st
     """What one service is given: its own database role, no other's, never the owner's; its own secrets."""
     url_name = f"{service.upper()}_DATABASE_URL"
     own_url = environment.get(url_name) or common_settings(environment).service_database_url(service)
-    theirs = {name for name, owner in ONLY_FOR.items() if owner != service}
+    theirs = {name for name, owner in ONLY_FOR.items() if owner != service} | {ADMIN_PASSWORD}
     kept = {name: value for name, value in environment.items() if name not in theirs and name not in _OWNERS}
     return {**kept, url_name: own_url}
 

@@ -12,11 +12,13 @@ from libs.devstack.ports import free_port
 from libs.devstack.stack.environment import SERVICES, stack_environment
 from libs.devstack.stack.folder import DataFolder, State
 from libs.devstack.stack.leftovers import STACK_VARIABLE
+from libs.devstack.stack.token_keys import name_token_keys
 
 PLATFORM_PATH = "/webhooks/relance"
 SLACK_PATH = "/services/TRELANCE/BRELANCE/of-this-machine-only"
 HOST = "127.0.0.1"
 PORT_BASE = 8000
+DEVELOPMENT_LOGIN = "admin@relance.localhost"
 OFFSETS: Mapping[str, int] = {
     "admin_api": 0,
     "billing": 1,
@@ -98,6 +100,11 @@ class Plan:
         return f"http://{HOST}:{self.ports[name]}"
 
     @property
+    def has_development_login(self) -> bool:
+        """Never outside of development, whatever this command is pointed at."""
+        return self.environment["APP_ENV"] == "dev"
+
+    @property
     def webhook_url(self) -> str:
         return f"{self.url_of('billing')}/webhooks/stripe"
 
@@ -121,6 +128,7 @@ def make_plan(wishes: Wishes, folder: DataFolder) -> Plan:
 
     folder.update(note)
     environment.update(_addresses(ports, folder))
+    name_token_keys(environment, os.environ, folder.path / "jwt")
     environment.setdefault("BILLING_PUBLIC_URL", f"http://{HOST}:{ports['billing']}")
     environment.setdefault("NOTIFICATIONS_PUBLIC_URL", f"http://{HOST}:{ports['notifications']}")
     return Plan(folder, wishes.demo, base, ports, moved, environment)
@@ -146,6 +154,8 @@ def _choose(base: int, state: State, environment: Mapping[str, str], names: list
 
 def _addresses(ports: Mapping[str, int], folder: DataFolder) -> dict[str, str]:
     addresses = {f"{service.upper()}_PORT": str(ports[service]) for service in SERVICES}
+    for service in ("billing", "notifications", "scheduler"):
+        addresses[f"{service.upper()}_INTERNAL_URL"] = f"http://{HOST}:{ports[service]}"
     addresses["ADMIN_URL"] = f"http://{HOST}:{ports['admin_api']}"
     if "kafka" in ports:
         addresses["KAFKA_BOOTSTRAP_SERVERS"] = f"{HOST}:{ports['kafka']}"

@@ -116,6 +116,12 @@ def service(plan: Plan, name: str, database_url: str) -> Command:
     )
 
 
+def admin_command(plan: Plan, database_url: str, *words: str) -> tuple[list[str], dict[str, str]]:
+    """`relance admin …`, and the environment of the service whose accounts it is about."""
+    environment = service_environment("admin_api", {**plan.environment, "DATABASE_URL": database_url})
+    return [sys.executable, "-m", "services.cli", "admin", *words], _findable(environment)
+
+
 def _findable(environment: dict[str, str]) -> dict[str, str]:
     path = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
     return {**environment, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

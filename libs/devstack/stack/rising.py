@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -13,9 +14,9 @@ import httpx
 from libs.devstack.errors import DevstackFailure
 from libs.devstack.stack import recipes, scenario
 from libs.devstack.stack.account import Account
-from libs.devstack.stack.environment import SERVICES, common_settings
+from libs.devstack.stack.environment import ADMIN_PASSWORD, SERVICES, common_settings
 from libs.devstack.stack.parts import Command
-from libs.devstack.stack.plan import HOST, Plan
+from libs.devstack.stack.plan import DEVELOPMENT_LOGIN, HOST, Plan
 from libs.devstack.stack.progress import Progress
 from libs.devstack.stack.supervisor import Supervisor
 
@@ -48,7 +49,10 @@ class Rising:
         }
         self._at_once([start for name, start in grounds.items() if self._plan.starts(name)])
         self._at_once([self._create_topics, self._migrate])
-        self._at_once([self._service_starter(service) for service in SERVICES])
+        starts = [self._service_starter(service) for service in SERVICES]
+        if self._plan.has_development_login:
+            starts.append(self._make_development_login)
+        self._at_once(starts)
         story = scenario.play(self._plan, self._database_url, self._progress, self._supervisor.check)
         return Account(self._plan, story)
 
@@ -114,6 +118,22 @@ class Rising:
             for service in SERVICES:
                 self._supervisor.check()
                 asyncio.run(migrate(service, settings))
+
+    def _make_development_login(self) -> None:
+        words = ("create", DEVELOPMENT_LOGIN, "--name", "Développement", "--if-missing", "--password-stdin")
+        command, environment = recipes.admin_command(self._plan, self._database_url, *words)
+        done = subprocess.run(  # noqa: S603 - our own command
+            command,
+            env=environment,
+            cwd=self._plan.folder.path,
+            input=self._plan.environment[ADMIN_PASSWORD],
+            text=True,
+            capture_output=True,
+            timeout=READY_SECONDS,
+            check=False,
+        )
+        if done.returncode:
+            raise DevstackFailure(f"Le compte de développement n'a pu être créé : {done.stderr[-500:]}")
 
     def _service_starter(self, service: str) -> Callable[[], None]:
         def start() -> None:

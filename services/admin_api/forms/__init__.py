@@ -16,6 +16,7 @@ from services.admin_api.forms.lists import (
     SetAsidesAnswer,
     delivery_place,
     set_aside_place,
+    timeline_place,
     to_cursor,
 )
 from services.admin_api.forms.numbers import (
@@ -49,5 +50,6 @@ __all__ = [
     "by",
     "delivery_place",
     "set_aside_place",
+    "timeline_place",
     "to_cursor",
 ]

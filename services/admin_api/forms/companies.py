@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from services.admin_api import domain
+from services.admin_api.auth.callers import Caller
 from services.admin_api.domain import Contact, InvalidError, Registration
 from services.admin_api.forms.fields import by
 from services.admin_api.problems import invalid
@@ -47,6 +48,13 @@ class CompanyAnswer(BaseModel):
     stripe_customer_id: str | None
     legacy_enterprise_id: int | None
     registered_at: datetime
+
+    def seen_by(self, caller: Caller) -> CompanyAnswer:
+        """Without personal data for those from whom they are hidden."""
+        if not caller.is_masked:
+            return self
+        phone = self.phone and domain.mask_phone(self.phone)
+        return self.model_copy(update={"email": domain.mask_email(self.email), "phone": phone})
 
 
 class CompanyChangeForm(BaseModel):
@@ -92,6 +100,18 @@ class ContactAnswer(BaseModel):
     email: str | None
     phone: str | None
     role: str | None
+
+    def seen_by(self, caller: Caller) -> ContactAnswer:
+        """Without personal data for those from whom they are hidden."""
+        if not caller.is_masked:
+            return self
+        masked = {
+            "first_name": domain.mask_name(self.first_name),
+            "last_name": domain.mask_name(self.last_name),
+            "email": self.email and domain.mask_email(self.email),
+            "phone": self.phone and domain.mask_phone(self.phone),
+        }
+        return self.model_copy(update=masked)
 
 
 class ContactsAnswer(BaseModel):

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
+from services.admin_api.auth.callers import Caller
+from services.admin_api.domain import mask_words
 from services.admin_api.problems import invalid
 
 T = TypeVar("T")
@@ -32,6 +34,10 @@ class DeliveryAnswer(BaseModel):
     at: datetime
     detail: str
 
+    def seen_by(self, caller: Caller) -> DeliveryAnswer:
+        """Without personal data for those from whom they are hidden."""
+        return self.model_copy(update={"detail": mask_words(self.detail)}) if caller.is_masked else self
+
 
 class DeliveriesAnswer(BaseModel):
     """A page, newest first; `next` goes into `after` for the one behind it, null on the last."""
@@ -52,6 +58,10 @@ class SetAsideAnswer(BaseModel):
     cause: str
     attempts: int
     at: datetime
+
+    def seen_by(self, caller: Caller) -> SetAsideAnswer:
+        """Without personal data for those from whom they are hidden."""
+        return self.model_copy(update={"cause": mask_words(self.cause)}) if caller.is_masked else self
 
 
 class SetAsidesAnswer(BaseModel):
@@ -77,6 +87,12 @@ def set_aside_place(cursor: str) -> tuple[datetime, UUID, str]:
     if "\x00" in service:
         raise _wrong_cursor()
     return _parsed(_moment, at), _parsed(UUID, event_id), service
+
+
+def timeline_place(cursor: str) -> tuple[datetime, str, str]:
+    """Raises Problem."""
+    at, source, ident = _parts(cursor, 3)
+    return _parsed(_moment, at), source, ident
 
 
 def _moment(text: str) -> datetime:

@@ -50,19 +50,44 @@ _LIST_SET_ASIDE = text("""
     select service, event_id, type, key, cause, attempts, at from set_aside
     where (at, event_id, service) < (coalesce(cast(:before_at as timestamptz), 'infinity'),
                                      cast(:before_id as uuid), cast(:before_service as text))
+      and (cast(:service as text) is null or service = :service)
     order by at desc, event_id desc, service desc limit :limit
 """)
 
 
+_COUNT_SET_ASIDE = text("select count(*) from (select from set_aside limit :most) counted")
+
+
+async def count_set_aside(session: AsyncSession, *, most: int) -> int:
+    """Up to `most`, at which counting ends."""
+    return int((await session.execute(_COUNT_SET_ASIDE, {"most": most})).scalar_one())
+
+
 async def list_set_aside(
-    session: AsyncSession, *, before: tuple[datetime, UUID, str] | None, limit: int
+    session: AsyncSession,
+    *,
+    before: tuple[datetime, UUID, str] | None,
+    limit: int,
+    service: str | None = None,
 ) -> list[Row[Any]]:
-    """Newest first, from after the place (`at`, `event_id`, `service`) where the page before ended."""
+    """Newest first, from after the place (`at`, `event_id`, `service`) where the page before ended; of one
+    service or of all."""
     before_at, before_id, before_service = before or (None, None, None)
     values = {
         "before_at": before_at,
         "before_id": before_id,
         "before_service": before_service,
         "limit": limit,
+        "service": service,
     }
     return list((await session.execute(_LIST_SET_ASIDE, values)).all())
+
+
+_FIND_SET_ASIDE = text("""
+    select service, event_id, type, key, cause, attempts, at, traceparent from set_aside
+    where service = :service and event_id = :event_id
+""")
+
+
+async def find_set_aside(session: AsyncSession, service: str, event_id: UUID) -> Row[Any] | None:
+    return (await session.execute(_FIND_SET_ASIDE, {"service": service, "event_id": event_id})).first()

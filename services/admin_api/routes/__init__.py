@@ -1,7 +1,6 @@
 """The admin API's HTTP doors: what it owns and shows (`directory`, `contacts`, `numbers`), what is wanted
-(`wishes`)."""
+(`wishes`), signing in (`sessions`); the pages are in `pages`."""
 
-from services.admin_api.routes import contacts, directory, numbers, wishes
-from services.admin_api.routes.directory import create_pages
+from services.admin_api.routes import contacts, directory, numbers, sessions, wishes
 
-__all__ = ["contacts", "create_pages", "directory", "numbers", "wishes"]
+__all__ = ["contacts", "directory", "numbers", "sessions", "wishes"]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 from uuid import UUID, uuid4
 
 from fastapi import APIRouter, Header, Query, Response, Security
-from fastapi.responses import HTMLResponse
-from fastapi.security import APIKeyHeader
+from fastapi.security import APIKeyHeader, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from libs.common.database import Database, Uow
 from services.admin_api import domain, queries
-from services.admin_api.domain import Company, InvalidError, Registration
+from services.admin_api.auth import CallerOf, api
+from services.admin_api.domain import Company, InvalidError, Registration, Role, Scope
 from services.admin_api.forms import (
     CompanyAnswer,
     CompanyChangeForm,
@@ -28,44 +27,54 @@ from services.admin_api.forms import (
 )
 from services.admin_api.problems import Problem, invalid
 
-WELCOME = Path(__file__).parents[1] / "pages" / "welcome.html"
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
-
-# The door itself is in auth.py, before any route; this tells readers of the API's description.
-KEY = Security(APIKeyHeader(name="X-Api-Key", auto_error=False, description="INTERNE_APIKEY"))
+# The doors themselves are in auth/, before any route; this tells readers of the API's description.
+KEY = Security(APIKeyHeader(name="X-Api-Key", auto_error=False, description="INTERNE_APIKEY, or a key made"))
+BEARER = Security(HTTPBearer(auto_error=False, description="an admin's access token"))
+CREDENTIALS = [KEY, BEARER]
 
 Limit = Annotated[int, Query(ge=1, le=500)]
 After = Annotated[str | None, Query(max_length=1000, description="`next` of the page before")]
 
 
 def create_router(database: Database) -> APIRouter:
-    router = APIRouter(prefix="/api", dependencies=[KEY])
+    router = APIRouter(prefix="/api", dependencies=CREDENTIALS)
 
+    _add_companies(router, database)
+    _add_lists(router, database)
+    return router
+
+
+def _add_companies(router: APIRouter, database: Database) -> None:
     @router.post("/companies", status_code=201, responses={200: {"model": CompanyAnswer}})
+    @api(Role.SUPPORT, Scope.DIRECTORY)
     async def register_company(
-        form: CompanyForm, response: Response, traceparent: Annotated[str | None, Header()] = None
+        form: CompanyForm,
+        response: Response,
+        caller: CallerOf,
+        traceparent: Annotated[str | None, Header()] = None,
     ) -> CompanyAnswer:
         """201 for a new company; 200 when the same `company_id` was registered with the same data before."""
         async with database.begin() as uow:
             company, is_new = await _register(form.registration(), uow, traceparent)
+            if is_new:
+                deed = caller.did("company.registered", company_id=company.company_id)
+                await queries.add_audit(uow.session, deed, uow.now)
         response.status_code = 201 if is_new else 200
         response.headers["Location"] = f"/api/companies/{company.company_id}"
         return CompanyAnswer.model_validate(company)
 
     @router.get("/companies/{company_id}")
-    async def show_company(company_id: UUID) -> CompanyAnswer:
+    @api(Role.READER, Scope.READ)
+    async def show_company(company_id: UUID, caller: CallerOf) -> CompanyAnswer:
         async with database.begin() as uow:
             company = await queries.find_company(uow.session, company_id)
         if company is None:
             raise no_company(company_id)
-        return CompanyAnswer.model_validate(company)
+        return CompanyAnswer.model_validate(company).seen_by(caller)
 
     @router.patch("/companies/{company_id}")
-    async def change_company(company_id: UUID, form: CompanyChangeForm) -> CompanyAnswer:
+    @api(Role.SUPPORT, Scope.DIRECTORY)
+    async def change_company(company_id: UUID, form: CompanyChangeForm, caller: CallerOf) -> CompanyAnswer:
         """Its name and addresses. What is the same already is told to nobody."""
         async with database.begin() as uow:
             await uow.lock(str(company_id))
@@ -77,30 +86,37 @@ def create_router(database: Database) -> APIRouter:
             if told is not None:
                 await queries.change_company(uow.session, company)
                 await uow.publish(told)
+                changed = sorted(form.model_fields_set)
+                deed = caller.did("company.changed", company_id=company_id, fields=changed)
+                await queries.add_audit(uow.session, deed, uow.now)
         return CompanyAnswer.model_validate(company)
 
+
+def _add_lists(router: APIRouter, database: Database) -> None:
     @router.get("/companies/{company_id}/deliveries")
-    async def list_deliveries(company_id: UUID, limit: Limit = 50, after: After = None) -> DeliveriesAnswer:
+    @api(Role.READER, Scope.READ)
+    async def list_deliveries(
+        company_id: UUID, caller: CallerOf, limit: Limit = 50, after: After = None
+    ) -> DeliveriesAnswer:
         """What was sent to a company, or deliberately not, newest first."""
         before = delivery_place(after) if after else None
         async with database.begin() as uow:
             company_ids = await _ids_in_facts(uow.session, company_id)
             rows = await queries.list_deliveries(uow.session, company_ids, before=before, limit=limit + 1)
-        page = [DeliveryAnswer.model_validate(row) for row in rows[:limit]]
+        page = [DeliveryAnswer.model_validate(row).seen_by(caller) for row in rows[:limit]]
         last = page[-1] if len(rows) > limit else None
         return DeliveriesAnswer(deliveries=page, next=last and to_cursor(last.first_at, last.delivery_id))
 
     @router.get("/set-aside")
-    async def list_set_aside(limit: Limit = 50, after: After = None) -> SetAsidesAnswer:
+    @api(Role.READER, Scope.READ)
+    async def list_set_aside(caller: CallerOf, limit: Limit = 50, after: After = None) -> SetAsidesAnswer:
         """The events that some service could not work, newest first."""
         before = set_aside_place(after) if after else None
         async with database.begin() as uow:
             rows = await queries.list_set_aside(uow.session, before=before, limit=limit + 1)
-        page = [SetAsideAnswer.model_validate(row) for row in rows[:limit]]
+        page = [SetAsideAnswer.model_validate(row).seen_by(caller) for row in rows[:limit]]
         last = page[-1] if len(rows) > limit else None
         return SetAsidesAnswer(set_aside=page, next=last and to_cursor(last.at, last.event_id, last.service))
-
-    return router
 
 
 async def _register(registration: Registration, uow: Uow, traceparent: str | None) -> tuple[Company, bool]:
@@ -172,15 +188,3 @@ def no_company(company_id: UUID) -> Problem:
         "Entreprise introuvable",
         f"Aucune entreprise n'a l'identifiant {company_id} : vérifiez-le.",
     )
-
-
-def create_pages() -> APIRouter:
-    """What a browser sees without a key: what this is, and no data."""
-    router = APIRouter(include_in_schema=False)
-    welcome = WELCOME.read_text(encoding="utf-8")
-
-    @router.get("/")
-    async def show_welcome() -> HTMLResponse:
-        return HTMLResponse(welcome, headers=PAGE_HEADERS)
-
-    return router

@@ -11,7 +11,8 @@ from sqlalchemy import Row
 
 from libs.common.database import Database, Uow
 from services.admin_api import domain, queries
-from services.admin_api.domain import InvalidError
+from services.admin_api.auth import CallerOf, api
+from services.admin_api.domain import InvalidError, Role, Scope
 from services.admin_api.forms import (
     AssignForm,
     AssignmentAnswer,
@@ -22,24 +23,35 @@ from services.admin_api.forms import (
     StockForm,
 )
 from services.admin_api.problems import Problem, invalid
-from services.admin_api.routes.directory import KEY, no_company
+from services.admin_api.routes.directory import CREDENTIALS, no_company
 
 
 def create_router(database: Database, *, rest: timedelta) -> APIRouter:
     """`rest`: how long a number that was somebody's is given to nobody."""
-    router = APIRouter(prefix="/api", dependencies=[KEY])
+    router = APIRouter(prefix="/api", dependencies=CREDENTIALS)
 
+    _add_stock(router, database)
+    _add_release(router, database, rest)
+    return router
+
+
+def _add_stock(router: APIRouter, database: Database) -> None:
     @router.post("/numbers", status_code=201)
-    async def stock_numbers(form: StockForm) -> StockAnswer:
+    @api(Role.SUPPORT, Scope.NUMBERS)
+    async def stock_numbers(form: StockForm, caller: CallerOf) -> StockAnswer:
         """Each once: those that the directory knows already stay as they are."""
         numbers = form.cleaned()
         async with database.begin() as uow:
             new = await queries.stock_numbers(uow.session, numbers, uow.now)
             for number in new:
                 await uow.publish(domain.stocked(number, uow.now))
+            if new:
+                deed = caller.did("number.stocked", numbers=sorted(new))
+                await queries.add_audit(uow.session, deed, uow.now)
         return StockAnswer(stocked=len(new), known=len(numbers) - len(new))
 
     @router.get("/companies/{company_id}/numbers")
+    @api(Role.READER, Scope.READ)
     async def list_numbers(company_id: UUID) -> NumbersAnswer:
         async with database.begin() as uow:
             await _check_company(company_id, uow)
@@ -51,22 +63,39 @@ def create_router(database: Database, *, rest: timedelta) -> APIRouter:
         )
 
     @router.post("/companies/{company_id}/numbers", status_code=201)
-    async def assign_number(company_id: UUID, form: AssignForm, response: Response) -> NumberAnswer:
+    @api(Role.SUPPORT, Scope.NUMBERS)
+    async def assign_number(
+        company_id: UUID, form: AssignForm, response: Response, caller: CallerOf
+    ) -> NumberAnswer:
         """201 with the number; 200 when this very number is the company's already. With a prefix, each call
         gives one more."""
         async with database.begin() as uow:
             row, is_new = await _assign(company_id, form, uow)
+            if is_new:
+                deed = caller.did("number.assigned", subject=f"number:{row.number}", company_id=company_id)
+                await queries.add_audit(uow.session, deed, uow.now)
         response.status_code = 201 if is_new else 200
         return NumberAnswer.model_validate(row)
 
+
+def _add_release(router: APIRouter, database: Database, rest: timedelta) -> None:
     @router.post("/companies/{company_id}/numbers/{number}/release")
-    async def release_number(company_id: UUID, number: str, form: ReleaseForm) -> NumberAnswer:
+    @api(Role.SUPPORT, Scope.NUMBERS)
+    async def release_number(
+        company_id: UUID, number: str, form: ReleaseForm, caller: CallerOf
+    ) -> NumberAnswer:
         """The number is the company's no more. Released already: the same answer, and nothing is told."""
         async with database.begin() as uow:
             row = await _take_back(company_id, _cleaned(number), form, uow, rest)
+            deed = caller.did(
+                "number.released",
+                subject=f"number:{row.number}",
+                company_id=company_id,
+                reason=form.reason,
+                requested_by=form.requested_by,
+            )
+            await queries.add_audit(uow.session, deed, uow.now)
         return NumberAnswer.model_validate(row)
-
-    return router
 
 
 async def _assign(company_id: UUID, form: AssignForm, uow: Uow) -> tuple[Row[Any], bool]:

@@ -1,4 +1,4 @@
-"""Read-only, for the admin pages: customers whom nobody knows, and what a replay would do."""
+"""Read-only, for the admin pages: a company explained, customers of nobody, what a replay would do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from libs.common.database import Database
 from libs.common.internal_key import InternalKey
-from services.billing import queries, replay
+from services.billing import accounts, queries, replay
 from services.billing.figures import Figures, get_figures
 from services.billing.settings import BillingSettings
 
@@ -42,6 +42,12 @@ class EffectAnswer(_Answer):
     is_new: bool
 
 
+class Explanation(_Answer):
+    """In French: the state, what led to it, what comes next and when; nothing for an unknown company."""
+
+    lines: list[str]
+
+
 class PreviewAnswer(_Answer):
     stripe_event_id: str
     type: str
@@ -63,6 +69,10 @@ def create_router(database: Database, settings: BillingSettings) -> APIRouter:
         return UnmatchedCustomers(
             customers=page, next=page[-1].stripe_customer_id if len(rows) > limit else None
         )
+
+    @router.get("/companies/{company_id}/explanation")
+    async def explain_company(company_id: UUID) -> Explanation:
+        return Explanation(lines=await accounts.explain(database, str(company_id), settings.policy))
 
     @router.get("/reconciliation")
     async def show_reconciliation() -> Figures:

@@ -36,8 +36,8 @@ NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 COMPANY = {"name": "Boulangerie Martin", "email": "contact@martin.example"}
 
 
-def admin_settings(world: World) -> AdminApiSettings:
-    return world.settings(AdminApiSettings, interne_apikey=KEY)
+def admin_settings(world: World, **overrides: object) -> AdminApiSettings:
+    return world.settings(AdminApiSettings, **{"interne_apikey": KEY, **overrides})
 
 
 @asynccontextmanager

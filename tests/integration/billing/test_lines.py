@@ -26,7 +26,7 @@ from libs.common.events.directory import (
 from services.billing.app import create_app
 from services.billing.settings import SHIPPED, BillingSettings
 from tests.integration.billing.company import Company, move_to_morning
-from tests.integration.billing.conftest import Billing, Clock, running_billing
+from tests.integration.billing.conftest import INTERNAL_KEY, Billing, Clock, running_billing
 from tests.world import World, until
 
 
@@ -342,6 +342,15 @@ async def test_the_command_explains_a_company_and_tries_a_policy_beside_what_hap
     for word in (company.made.invoice, company.made.customer):
         assert str(company.company_id) in (await run_command(billing, "explain", word))[1]
     assert (await run_command(billing, "explain", "nobody"))[0] == 1
+
+    path, key = f"/internal/companies/{company.company_id}/explanation", {"X-Api-Key": INTERNAL_KEY}
+    assert (await billing.http.get(path)).status_code == 401
+    by_http = (await billing.http.get(path, headers=key)).json()["lines"]
+    assert [line for line in by_http if not line.startswith("Le ")] == [
+        line for line in text.splitlines() if not line.startswith("Le ")
+    ]
+    nobody = await billing.http.get(f"/internal/companies/{uuid4()}/explanation", headers=key)
+    assert nobody.json() == {"lines": []}
 
     await billing.world.rows("billing", "update dunning_cases set opened_at = opened_at - interval '40 days'")
     await billing.world.rows("billing", "update notices set accepted_at = accepted_at - interval '40 days'")

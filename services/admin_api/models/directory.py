@@ -1,4 +1,4 @@
-"""The admin API's tables; `migrations/` makes them, a test compares."""
+"""The directory and the read models."""
 
 from __future__ import annotations
 
@@ -119,8 +119,32 @@ class Delivery(Model):
     revision: Mapped[int] = mapped_column(BigInteger)
     event_id: Mapped[UUID]
     traceparent: Mapped[str | None]
+    # The fact that made it.
+    cause_id: Mapped[UUID | None]
 
-    __table_args__ = (Index("deliveries_of_company", "company_id", "first_at", "delivery_id"),)
+    __table_args__ = (
+        Index("deliveries_of_company", "company_id", "first_at", "delivery_id"),
+        Index("deliveries_by_time", "first_at", "delivery_id"),
+        Index("deliveries_by_kind", "kind", "first_at", "delivery_id"),
+        Index("deliveries_by_status", "status", "first_at", "delivery_id"),
+    )
+
+
+class CompanyFact(Model):
+    """Read model: a fact told of a company, in a sentence without personal data, and the fact that caused
+    it."""
+
+    __tablename__ = "company_facts"
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    company_id: Mapped[UUID]
+    type: Mapped[str]
+    at: Mapped[datetime]
+    said: Mapped[str]
+    cause_id: Mapped[UUID | None]
+    traceparent: Mapped[str | None]
+
+    __table_args__ = (Index("company_facts_of_company", "company_id", "at", "event_id"),)
 
 
 class SetAside(Model):
