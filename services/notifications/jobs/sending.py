@@ -23,8 +23,8 @@ from services.notifications.settings import NotificationsSettings
 
 log = logging.getLogger("relance.notifications")
 
-# While the server is so quick that they leave within this, letters are claimed ahead: claiming many at once costs
-# hardly more than claiming one, and no connection rests meanwhile.
+# While the server is so quick that they leave within this, letters are claimed ahead: claiming many at once
+# costs hardly more than claiming one, and no connection rests meanwhile.
 AHEAD_SECONDS = 0.25
 # So many letters ahead for each connection.
 MOST_AHEAD = 8

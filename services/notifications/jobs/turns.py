@@ -1,6 +1,6 @@
 """Letters that were claimed ahead of the connections: each is marked as begun before it is handed to one.
 
-A kill then makes `unknown` only what was begun; what still waited was certainly not sent, and is claimed anew.
+A kill then makes `unknown` only what was begun; what still waited was surely not sent, and is claimed anew.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Turns:
     async def _begin(self, waited: Sequence[tuple[float, Letter]]) -> None:
         latest = time.monotonic() - self._wait_seconds
         letters = [letter for since, letter in waited if since >= latest]
-        self._sender.give_back([letter for since, letter in waited if since < latest], "its turn did not come")
+        self._sender.give_back(
+            [letter for since, letter in waited if since < latest], "its turn did not come"
+        )
         self._being_marked = len(letters)
         try:
             async with self._database.begin() as uow:

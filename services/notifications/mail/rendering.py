@@ -88,7 +88,7 @@ def _compiled(kind: str) -> str:
     options = mrml.ParserOptions(include_loader=mrml.memory_loader({"body.mjml": body}))
     layout = (FOLDER / "layout.mjml").read_text(encoding="utf-8")
     html = mrml.to_html(layout, options, mrml.RenderOptions(disable_comments=True)).content
-    # One line of 10,000 letters would be encoded anew for each mail. A line may end inside a tag, not beside it.
+    # A line of 10,000 letters would be encoded anew for each mail. One may end inside a tag, not beside it.
     return html.replace('"><', '"\n><')
 
 

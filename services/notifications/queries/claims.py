@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Result, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -131,8 +132,8 @@ _MARK_BEGUN = text("""
 
 
 async def mark_begun(session: AsyncSession, letters: Sequence[Letter]) -> set[UUID]:
-    """Ids of those whose claim still holds and whose turn has come: from now on nobody can tell that they were
-    not sent."""
+    """Ids of those whose claim holds and whose turn has come: from now on nobody can tell that they were not
+    sent."""
     values = {
         "ids": [letter.delivery.id for letter in letters],
         "fences": [letter.delivery.fence for letter in letters],
@@ -151,7 +152,8 @@ async def list_expired_claims(
         .order_by(table.c.lease_until)
         .limit(limit)
     )
-    return [(as_delivery(row), row.waits_for_turn) for row in await session.execute(statement)]
+    rows: Result[Any] = await session.execute(statement)
+    return [(as_delivery(row), row.waits_for_turn) for row in rows]
 
 
 async def count_unknown(session: AsyncSession) -> int:
