@@ -44,11 +44,15 @@ async def lock_companies(uow: Uow, company_ids: Sequence[UUID], *, limit: int) -
     return locked
 
 
-async def settle(uow: Uow, results: Sequence[Result], *, from_statuses: Sequence[Status]) -> list[Delivery]:
+async def settle(
+    uow: Uow, results: Sequence[Result], *, from_statuses: Sequence[Status], only_waiting: bool = False
+) -> list[Delivery]:
     """The deliveries whose outcome was taken: not one that has moved on. Their companies must be locked."""
     if not results:
         return []
-    marked = await queries.mark_outcomes(uow.session, results, now=uow.now, from_statuses=from_statuses)
+    marked = await queries.mark_outcomes(
+        uow.session, results, now=uow.now, from_statuses=from_statuses, only_waiting=only_waiting
+    )
     taken = [(delivery, outcome) for delivery, outcome in results if delivery.id in marked]
     in_vain = [delivery.id for delivery, outcome in taken if outcome.status in _IN_VAIN]
     await queries.delete_listed_invoices(uow.session, in_vain)

@@ -77,7 +77,7 @@ class NotificationsSettings(ProviderSettings, TeamSettings):
             raise ValueError(f"MAIL_SENDER must be like Relance <bonjour@example.fr>: {failure}") from failure
         return value
 
-    @property
+    @cached_property
     def mail_sender_address(self) -> str:
         return ascii_address(self.mail_sender)
 
@@ -90,7 +90,7 @@ class NotificationsSettings(ProviderSettings, TeamSettings):
             days=self.unsubscribe_link_days,
         )
 
-    @property
+    @cached_property
     def house(self) -> dict[str, str]:
         """What every mail may say of ourselves."""
         values = {

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import count
 
 import httpx
@@ -21,21 +22,38 @@ _PORTS = count(24_000, 50)
 
 
 @contextmanager
-def process(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[None]:
+def process(
+    command: Sequence[str], environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """`python -m command`, ended afterwards."""
     running = subprocess.Popen(
         [sys.executable, "-m", *command], env=os.environ | (environment or {}), stdout=subprocess.DEVNULL
     )
     try:
-        yield
+        yield running
     finally:
         running.terminate()
         running.wait(20)
 
 
+@dataclass(frozen=True)
+class Running:
+    """A service's process: where it listens, and which one it is."""
+
+    port: int
+    pid: int
+
+
 @contextmanager
 def service(name: str, world: World, servers: Servers, *arguments: str, **settings: str) -> Iterator[int]:
     """`relance run NAME` in a world of its own; yields its port."""
+    with running(name, world, servers, *arguments, **settings) as one:
+        yield one.port
+
+
+@contextmanager
+def running(name: str, world: World, servers: Servers, *arguments: str, **settings: str) -> Iterator[Running]:
+    """The same; yields its process id too."""
     port = free_port(next(_PORTS))
     environment = {key.upper(): str(value) for key, value in QUICK.items()} | {
         "KAFKA_BOOTSTRAP_SERVERS": servers.kafka_bootstrap_servers,
@@ -44,8 +62,8 @@ def service(name: str, world: World, servers: Servers, *arguments: str, **settin
         f"{name.upper()}_PORT": str(port),
         **{key.upper(): value for key, value in settings.items()},
     }
-    with process(["services.cli", "run", name, *arguments], environment):
-        yield port
+    with process(["services.cli", "run", name, *arguments], environment) as started:
+        yield Running(port, started.pid)
 
 
 async def until_answers(port: int, path: str, status: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from email.utils import getaddresses
+from functools import lru_cache
 
 from libs.common.errors import PermanentFailure
 
@@ -13,6 +14,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+@lru_cache(maxsize=1024)  # our own is asked for at every mail, a recipient's twice
 def ascii_address(address: str) -> str:
     """The bare address in `address` (which may be `Name <address>`), its domain in ASCII (IDNA).
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import ssl
 import time
 
@@ -22,7 +21,6 @@ from libs.integrations.smtp.answers import (
 from libs.integrations.smtp.dsn import MailerDsn
 
 START_INPUT = 354
-_LEADING_DOT = re.compile(rb"(?m)^\.")
 _TROUBLE = (aiosmtplib.SMTPException, OSError, ValueError)
 
 
@@ -103,8 +101,7 @@ class Connection:
         protocol = self._client.protocol
         if protocol is None:
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
-        body = _LEADING_DOT.sub(b"..", normalize_message_line_endings(content)) + b".\r\n"
-        protocol.write(body)
+        protocol.write(_on_the_wire(content))
         self.stage = Stage.BODY
         answer = await protocol.read_response(timeout=self._answer_seconds)
         return answer.code, answer.message
@@ -147,6 +144,18 @@ class Connection:
         with contextlib.suppress(*_TROUBLE):
             await self._client.quit(timeout=timeout_seconds)
         self._client.close()
+
+
+def _on_the_wire(content: bytes) -> bytes:
+    """Line ends made CRLF where they are not, dots doubled at the beginnings of lines, the final dot."""
+    # Counting costs a tenth of what making anew does what is right already.
+    if not content.count(b"\r\n") == content.count(b"\n") == content.count(b"\r"):
+        content = normalize_message_line_endings(content)
+    elif not content.endswith(b"\r\n"):
+        content += b"\r\n"
+    if content.startswith(b"."):
+        content = b"." + content
+    return content.replace(b"\r\n.", b"\r\n..") + b".\r\n"
 
 
 def _connect_failure(dsn: MailerDsn, error: Exception) -> RelanceError:

@@ -34,9 +34,18 @@ WINDOW = 8
 
 
 async def claim_due_deliveries(
-    uow: Uow, carrier: Carrier, settings: NotificationsSettings, letters: list[Letter], *, limit: int
+    uow: Uow,
+    carrier: Carrier,
+    settings: NotificationsSettings,
+    letters: list[Letter],
+    *,
+    limit: int,
+    at_once: int,
 ) -> int:
-    """Adds to `letters` what the carrier must send; answers how many deliveries were looked at."""
+    """Adds to `letters` what the carrier must send; answers how many deliveries were looked at.
+
+    The first `at_once` letters are sent at once; the others wait for their turn (`queries.mark_begun`).
+    """
     company_ids = await queries.list_due_companies(
         uow.session, carrier.channel, now=uow.now, limit=limit * WINDOW
     )
@@ -56,7 +65,7 @@ async def claim_due_deliveries(
             built.append(decision)
         else:
             others.append((delivery, decision))
-    letters.extend(await _mark_sending(uow, settings, built))
+    letters.extend(await _mark_sending(uow, settings, built, at_once=at_once))
     await ledger.settle(uow, others, from_statuses=[Status.PENDING])
     return max(1, len(deliveries))  # others are due, even if another claimer was faster with these
 
@@ -125,13 +134,16 @@ def _build(
     )
 
 
-async def _mark_sending(uow: Uow, settings: NotificationsSettings, built: Sequence[Letter]) -> list[Letter]:
+async def _mark_sending(
+    uow: Uow, settings: NotificationsSettings, built: Sequence[Letter], *, at_once: int
+) -> list[Letter]:
     """The letters as claimed, each with its fence."""
     if not built:
         return []
     await queries.add_listed_invoices(uow.session, built)
+    lease_until = uow.now + timedelta(seconds=settings.lease_seconds)
     fences = await queries.mark_sending(
-        uow.session, built, now=uow.now, lease_until=uow.now + timedelta(seconds=settings.lease_seconds)
+        uow.session, built, at_once=at_once, now=uow.now, lease_until=lease_until
     )
     return [_claimed(letter, fences[letter.delivery.id]) for letter in built]
 

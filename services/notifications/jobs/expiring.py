@@ -18,10 +18,13 @@ HELD_AFTER = timedelta(hours=1)
 
 
 async def expire_claims(database: Database) -> int:
-    """`sending` past its lease becomes `unknown`: never claimed again; a late result settles it."""
+    """`sending` past its lease becomes `unknown`: never claimed again; a late result settles it.
+
+    What still waited for its turn was certainly not sent, and is claimed anew.
+    """
     async with database.begin() as uow:
         expired = await queries.list_expired_claims(uow.session, now=uow.now, limit=LARGEST_BATCH)
-        lost = await _mark_unknown(uow, expired) if expired else []
+        lost = await _settle(uow, expired) if expired else []
         ledger.UNKNOWN.set(await queries.count_unknown(uow.session))
         ledger.HELD.set(await queries.count_held(uow.session, before=uow.now - HELD_AFTER))
     for delivery in lost:
@@ -30,9 +33,14 @@ async def expire_claims(database: Database) -> int:
     return len(expired)
 
 
-async def _mark_unknown(uow: Uow, expired: Sequence[Delivery]) -> list[Delivery]:
-    company_ids = list(dict.fromkeys(delivery.company_id for delivery in expired))
+async def _settle(uow: Uow, expired: Sequence[tuple[Delivery, bool]]) -> list[Delivery]:
+    """Answers with those that became unknown."""
+    company_ids = list(dict.fromkeys(delivery.company_id for delivery, _ in expired))
     locked = set(await ledger.lock_companies(uow, company_ids, limit=len(company_ids)))
+    not_sent = Outcome(Status.PENDING, "its sender was lost before its turn came", due_at=uow.now)
     lost = Outcome(Status.UNKNOWN, "the lease ran out before the server's answer was noted")
-    results = [(delivery, lost) for delivery in expired if delivery.company_id in locked]
-    return await ledger.settle(uow, results, from_statuses=[Status.SENDING])
+    mine = [(delivery, waits) for delivery, waits in expired if delivery.company_id in locked]
+    waiting = [(delivery, not_sent) for delivery, waits in mine if waits]
+    await ledger.settle(uow, waiting, from_statuses=[Status.SENDING], only_waiting=True)
+    begun = [(delivery, lost) for delivery, waits in mine if not waits]
+    return await ledger.settle(uow, begun, from_statuses=[Status.SENDING])

@@ -88,4 +88,6 @@ def web_link(url: str | None) -> str | None:
 
 def one_line(text: str) -> str:
     """The text without what could break a line, a header or the direction of reading."""
+    if text.isprintable():  # all of that is not; most texts have none of it
+        return text.strip()
     return " ".join(_UNWANTED.sub(" ", text).split(" ")).strip()

@@ -87,7 +87,9 @@ def _compiled(kind: str) -> str:
     body = (FOLDER / kind / "body.mjml").read_text(encoding="utf-8")
     options = mrml.ParserOptions(include_loader=mrml.memory_loader({"body.mjml": body}))
     layout = (FOLDER / "layout.mjml").read_text(encoding="utf-8")
-    return mrml.to_html(layout, options, mrml.RenderOptions(disable_comments=True)).content
+    html = mrml.to_html(layout, options, mrml.RenderOptions(disable_comments=True)).content
+    # A line of 10,000 letters would be encoded anew for each mail. One may end inside a tag, not beside it.
+    return html.replace('"><', '"\n><')
 
 
 def _shown(value: object) -> object:
@@ -142,6 +144,7 @@ def _environment(*, autoescape: bool) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,
     )
     environment.globals["pay_link"] = _pay_link
     for name, written in FILTERS.items():

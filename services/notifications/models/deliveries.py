@@ -58,6 +58,8 @@ class Delivery(Model):
     traceparent: Mapped[str | None]
     created_at: Mapped[datetime]
     sending_at: Mapped[datetime | None]
+    # Claimed ahead: while this is true it was certainly not handed to a server.
+    waits_for_turn: Mapped[bool] = mapped_column(server_default=text("false"))
     settled_at: Mapped[datetime | None]
     # Of an unknown one: when the provider is next asked what became of it, and how often it was.
     ask_at: Mapped[datetime | None]

@@ -12,6 +12,7 @@ from services.notifications.queries.claims import (
     list_due_companies,
     list_expired_claims,
     lock_free_companies,
+    mark_begun,
     mark_sending,
 )
 from services.notifications.queries.companies import (
@@ -145,6 +146,7 @@ __all__ = [
     "lock_free_companies",
     "lock_provider_events",
     "lock_suppressions",
+    "mark_begun",
     "mark_invoice_closed",
     "mark_link_trouble",
     "mark_number_assigned",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Result, func, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -76,15 +77,17 @@ _MARK_SENDING = text("""
     with letters as (
         select * from unnest(
             cast(:ids as uuid[]), cast(:contents as bytea[]), cast(:message_ids as text[]),
-            cast(:invoice_ids as text[]), cast(:recipients as text[]), cast(:template_versions as text[])
-        ) as l (id, content, message_id, invoice_ids, recipient, template_version)
+            cast(:invoice_ids as text[]), cast(:recipients as text[]), cast(:template_versions as text[]),
+            cast(:waits as boolean[])
+        ) as l (id, content, message_id, invoice_ids, recipient, template_version, waits)
     ), marked as (
         update deliveries d
         set status = 'sending', fence = nextval('delivery_fences'), attempts = d.attempts + 1, why = null,
             answer = null, content = l.content, message_id = l.message_id,
             recipient = l.recipient, template_version = l.template_version,
             invoice_ids = array(select json_array_elements_text(cast(l.invoice_ids as json))),
-            sending_at = cast(:now as timestamptz), lease_until = cast(:lease_until as timestamptz)
+            sending_at = cast(:now as timestamptz), lease_until = cast(:lease_until as timestamptz),
+            waits_for_turn = l.waits
         from letters l where d.id = l.id and d.status = 'pending'
         returning d.id, d.fence
     ), noted as (
@@ -96,9 +99,12 @@ _MARK_SENDING = text("""
 
 
 async def mark_sending(
-    session: AsyncSession, letters: Sequence[Letter], *, now: datetime, lease_until: datetime
+    session: AsyncSession, letters: Sequence[Letter], *, at_once: int, now: datetime, lease_until: datetime
 ) -> dict[UUID, int]:
-    """Keeps the bytes that are about to be sent; answers with the fence of each claim, by delivery id."""
+    """Keeps the bytes that are about to be sent; answers with the fence of each claim, by delivery id.
+
+    The letters after the first `at_once` wait for their turn: they are not sent before `mark_begun`.
+    """
     values = {
         "ids": [letter.delivery.id for letter in letters],
         "contents": [letter.content for letter in letters],
@@ -106,21 +112,48 @@ async def mark_sending(
         "invoice_ids": [json.dumps(letter.delivery.invoice_ids) for letter in letters],
         "recipients": [letter.recipient for letter in letters],
         "template_versions": [letter.template_version for letter in letters],
+        "waits": [place >= at_once for place in range(len(letters))],
         "now": now,
         "lease_until": lease_until,
     }
     return {row.id: row.fence for row in await session.execute(_MARK_SENDING, values)}
 
 
-async def list_expired_claims(session: AsyncSession, *, now: datetime, limit: int) -> list[Delivery]:
-    """Deliveries that somebody began to send, and whose lease ran out without a word."""
+# In the order of ids, as nobody locks the companies first: two who take the same rows cannot deadlock.
+_MARK_BEGUN = text("""
+    with mine as (
+        select d.id from deliveries d
+        join unnest(cast(:ids as uuid[]), cast(:fences as bigint[])) as m (id, fence) using (id)
+        where d.fence = m.fence and d.status = 'sending' and d.waits_for_turn
+        order by d.id for update of d
+    )
+    update deliveries d set waits_for_turn = false from mine where d.id = mine.id returning d.id
+""")
+
+
+async def mark_begun(session: AsyncSession, letters: Sequence[Letter]) -> set[UUID]:
+    """Ids of those whose claim holds and whose turn has come: from now on nobody can tell that they were not
+    sent."""
+    values = {
+        "ids": [letter.delivery.id for letter in letters],
+        "fences": [letter.delivery.fence for letter in letters],
+    }
+    return set((await session.execute(_MARK_BEGUN, values)).scalars())
+
+
+async def list_expired_claims(
+    session: AsyncSession, *, now: datetime, limit: int
+) -> list[tuple[Delivery, bool]]:
+    """Deliveries that somebody claimed, and whose lease ran out without a word; whether they still waited for
+    their turn."""
     statement = (
-        select(*selected)
+        select(*selected, table.c.waits_for_turn)
         .where(table.c.status == Status.SENDING, table.c.lease_until < now)
         .order_by(table.c.lease_until)
         .limit(limit)
     )
-    return [as_delivery(row) for row in await session.execute(statement)]
+    rows: Result[Any] = await session.execute(statement)
+    return [(as_delivery(row), row.waits_for_turn) for row in rows]
 
 
 async def count_unknown(session: AsyncSession) -> int:

@@ -78,10 +78,12 @@ _MARK_OUTCOMES = text("""
     ), marked as (
         update deliveries d
         set status = o.status, why = o.why, answer = o.answer, lease_until = null,
+            attempts = d.attempts - case when d.waits_for_turn and o.status = 'pending' then 1 else 0 end,
             due_at = coalesce(o.due_at, d.due_at), provider_id = coalesce(o.provider_id, d.provider_id),
             settled_at = case when o.status <> 'pending' then cast(:now as timestamptz) end
         from outcomes o
         where d.id = o.id and d.fence = o.fence and d.status = any(cast(:from_statuses as text[]))
+          and (d.waits_for_turn or not :only_waiting)
         returning d.id, d.status, d.why, d.answer
     )
     insert into delivery_states (delivery_id, status, why, answer, at)
@@ -91,9 +93,17 @@ _MARK_OUTCOMES = text("""
 
 
 async def mark_outcomes(
-    session: AsyncSession, results: Sequence[Result], *, now: datetime, from_statuses: Sequence[Status]
+    session: AsyncSession,
+    results: Sequence[Result],
+    *,
+    now: datetime,
+    from_statuses: Sequence[Status],
+    only_waiting: bool = False,
 ) -> set[UUID]:
-    """Ids of those whose claim had the right to say so: not of one that has moved on meanwhile."""
+    """Ids of those whose claim had the right to say so: not of one that has moved on meanwhile.
+
+    `only_waiting`: nor of one whose turn has come.
+    """
     values = {
         "ids": [delivery.id for delivery, _ in results],
         "fences": [delivery.fence for delivery, _ in results],
@@ -103,6 +113,7 @@ async def mark_outcomes(
         "due_at": [outcome.due_at for _, outcome in results],
         "provider_ids": [outcome.provider_id for _, outcome in results],
         "from_statuses": list(from_statuses),
+        "only_waiting": only_waiting,
         "now": now,
     }
     return set((await session.execute(_MARK_OUTCOMES, values)).scalars())
